@@ -1,0 +1,67 @@
+//! What an environment is, and the one plugin that hosts any of them.
+//!
+//! An environment states its layout, how it starts, steps and looks. It owns no loop, no time limit, no padding, no
+//! tensor and no Bevy system; [`EnvPlugin`] supplies all of that once.
+
+pub mod arcade;
+mod catalog;
+mod layout;
+mod plugin;
+
+pub use catalog::{EnvCatalog, EnvError, EnvHooks};
+pub use layout::{Field, Layout, Outcome, MAX_REWARD_TERMS};
+pub use plugin::EnvPlugin;
+
+use bevy::ecs::component::Mutable;
+use bevy::prelude::Component;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::paint::Canvas;
+use crate::sim::Rng;
+
+/// A simulated task: one instance is one component of one entity, and holds all state of that instance.
+///
+/// The harness around it clips actions to [-1, 1], repeats them, pads rows, counts steps, truncates, resets, scores and
+/// catches non-finite states, so an implementation does none of that. State that outlives an episode (some tasks have
+/// such quirks) stays in the struct across [`Environment::reset`].
+///
+/// Nothing in [`step`](Environment::step), [`observe`](Environment::observe) or [`draw`](Environment::draw) allocates
+/// once the instance has run for an episode.
+pub trait Environment: Component<Mutability = Mutable> + Clone + Serialize + DeserializeOwned + Sized {
+    /// What a task may vary, read from `tasks/*.ron` once a task and shared by its instances. Unknown keys are errors
+    /// (`#[serde(deny_unknown_fields)]`); `#[serde(try_from = …)]` is the place to check values and load models.
+    type Params: DeserializeOwned + Send + Sync + 'static;
+
+    /// The name that rows of `tasks/*.ron` refer to in `environment`.
+    const NAME: &'static str;
+
+    /// Typical time of one step, ns; decides from how many instances on stepping is spread over threads.
+    const STEP_NANOS: u64 = 1_000;
+
+    /// Fields of observation and action, control rate, reward terms.
+    fn layout(params: &Self::Params) -> Layout;
+
+    /// A new instance. The harness calls [`Environment::reset`] before the first step.
+    fn new(params: &Self::Params, rng: &mut Rng) -> Self;
+
+    /// Starts the next episode.
+    fn reset(&mut self, params: &Self::Params, rng: &mut Rng);
+
+    /// Advances one simulation step. `action` holds the task's own dimensions, each finite and within [-1, 1].
+    fn step(&mut self, params: &Self::Params, action: &[f32], rng: &mut Rng) -> Outcome;
+
+    /// Writes the layout's observation fields, in order, into `row` (as long as the observation).
+    fn observe(&self, params: &Self::Params, row: &mut [f32]);
+
+    /// Paints what does not change within an episode. Drawn once an episode and kept; [`Environment::draw`] paints on it.
+    fn draw_backdrop(&self, _params: &Self::Params, _canvas: &mut dyn Canvas) {}
+
+    /// Paints the present state over the backdrop. `rng` feeds what flickers; equal states and generators give equal
+    /// pictures.
+    fn draw(&self, params: &Self::Params, canvas: &mut dyn Canvas, rng: &mut Rng);
+
+    /// Called after each picture that is an observation (one a reset, one a step), for tasks whose state depends on
+    /// having been drawn.
+    fn after_draw(&mut self) {}
+}
