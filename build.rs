@@ -1,1 +1,2 @@
+//! Links the native libraries.
 fn main() {}

@@ -1,1 +1,9 @@
-//! Terrarium.
+//! Terrarium: an ECS-based simulation and experiment sandbox.
+//!
+//! Tasks are hosted as entities of a Bevy world ([`env`], [`sim`]), a learner trains the Newt world model on them, and a
+//! window shows what it plans. `ARCHITECTURE.md` at the repository's root maps the whole.
+
+pub mod env;
+pub mod paint;
+pub mod sim;
+pub mod task;

@@ -8,8 +8,11 @@ mod catalog;
 mod layout;
 mod plugin;
 
-pub use catalog::{EnvCatalog, EnvError, EnvHooks};
-pub use layout::{Field, Layout, Outcome, MAX_REWARD_TERMS};
+pub use catalog::{
+    EnvCatalog, EnvError, EnvHooks, HostedTask, copy_instance, draw_instance, restore_instance, save_instance,
+    spawn_instance,
+};
+pub use layout::{Field, Layout, MAX_REWARD_TERMS, Outcome};
 pub use plugin::EnvPlugin;
 
 use bevy::ecs::component::Mutable;

@@ -73,6 +73,21 @@ pub trait Canvas {
     fn arc(&mut self, cx: i32, cy: i32, radius: i32, width: i32, start: f64, end: f64, color: Color);
     /// Bold sans-serif text of a nominal size, smooth-edged. In a layer, `color.a` applies.
     fn text(&mut self, x: i32, y: i32, anchor: Anchor, size: i32, color: Color, text: &str);
+    /// The same for a number, without making a string of it.
+    fn number(&mut self, x: i32, y: i32, anchor: Anchor, size: i32, color: Color, number: u32) {
+        let mut digits = [0u8; 10];
+        let mut first = digits.len();
+        let mut rest = number;
+        loop {
+            first -= 1;
+            digits[first] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.text(x, y, anchor, size, color, std::str::from_utf8(&digits[first..]).expect("digits are ASCII"));
+    }
     /// Width and height of what [`Canvas::text`] would cover, px.
     fn text_size(&self, size: i32, text: &str) -> (i32, i32);
     /// Blends `color` by its opacity over the rectangle.

@@ -10,7 +10,7 @@ mod raster;
 mod text;
 mod vector;
 
-pub use canvas::{Anchor, Canvas, CANVAS_SIZE};
+pub use canvas::{Anchor, CANVAS_SIZE, Canvas};
 pub use color::Color;
 pub use raster::Raster;
 pub use vector::Vector;

@@ -1,0 +1,21 @@
+//! MiniArcade: small two-dimensional arcade games, one file a game.
+//!
+//! Positions are pixels of a 224x224 canvas (x right, y down), velocities pixels a step, unless a game says otherwise.
+
+mod pong;
+mod rect;
+#[cfg(test)]
+mod vector_test;
+
+use bevy::prelude::*;
+
+use super::EnvPlugin;
+
+/// Hosts every MiniArcade game.
+pub struct ArcadePlugin;
+
+impl Plugin for ArcadePlugin {
+    fn build(&self, app: &mut App) {
+        app.add_plugins(EnvPlugin::<pong::Pong>::default());
+    }
+}

@@ -1,0 +1,269 @@
+//! Which environments this program hosts, and how to handle their instances without knowing their type.
+
+use std::any::{Any, type_name};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bevy::prelude::*;
+
+use super::{Environment, Layout};
+use crate::paint::Canvas;
+use crate::sim::{
+    Action, Episode, EpisodeTally, FinalObservation, FinishedEpisode, Frame, Group, InstanceId, InstanceTask,
+    Observation, ObservationMode, Purpose, Seed, StepRecord,
+};
+use crate::task::Task;
+
+/// A task that cannot be hosted, or an instance that cannot be saved or restored.
+#[derive(Debug, thiserror::Error)]
+pub enum EnvError {
+    /// The task names an environment that no plugin registered.
+    #[error("task {task} needs the environment {environment:?}, which this program does not host{hint}")]
+    NotHosted {
+        /// The task.
+        task: String,
+        /// What it needs.
+        environment: String,
+        /// Which build would have it, if any.
+        hint: String,
+    },
+    /// The task's parameters are not what its environment takes.
+    #[error("the params of task {task} do not fit the environment {environment:?}: {problem}")]
+    Params {
+        /// The task.
+        task: String,
+        /// Its environment.
+        environment: String,
+        /// What the parser says.
+        problem: String,
+    },
+    /// The task table and the environment disagree on a width.
+    #[error("task {task} states {what} {stated}, but its environment has {found}; correct the task table")]
+    Width {
+        /// The task.
+        task: String,
+        /// `obs_dim` or `action_dim`.
+        what: &'static str,
+        /// In the table.
+        stated: usize,
+        /// In the layout.
+        found: usize,
+    },
+    /// A saved instance cannot be read back.
+    #[error("the saved state of a {environment} instance cannot be read: {problem}")]
+    Saved {
+        /// The environment.
+        environment: &'static str,
+        /// What the parser says.
+        problem: String,
+    },
+}
+
+/// Parameters of one task, shared by its instances; the concrete type is the environment's `Params`.
+pub(super) type SharedParams = Arc<dyn Any + Send + Sync>;
+
+/// What can be done with instances of one environment type.
+#[derive(Clone, Copy)]
+pub struct EnvHooks {
+    name: &'static str,
+    parse: fn(&Task) -> Result<SharedParams, String>,
+    layout: fn(&SharedParams) -> Layout,
+    insert: fn(&mut EntityWorldMut, SharedParams, Seed, u64),
+    copy: fn(&World, Entity, &mut World, Entity),
+    draw: fn(&World, Entity, &mut dyn Canvas, Seed) -> bool,
+    save: fn(&World, Entity) -> Result<serde_json::Value, String>,
+    restore: fn(&mut World, Entity, serde_json::Value) -> Result<(), String>,
+}
+
+/// The environments that plugins have registered, by name.
+#[derive(Resource, Default)]
+pub struct EnvCatalog {
+    hooks: BTreeMap<&'static str, EnvHooks>,
+}
+
+/// The parameters of an instance's task, shared by the instances of that task.
+#[derive(Component)]
+pub(super) struct Params<E: Environment>(pub(super) Arc<E::Params>);
+
+impl<E: Environment> Clone for Params<E> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+/// The hooks of an instance's environment, so that an entity alone is enough to handle it.
+#[derive(Component, Clone, Copy)]
+pub(super) struct Hooks(EnvHooks);
+
+/// A task ready to be instantiated: its parameters are parsed and checked.
+pub struct HostedTask {
+    hooks: EnvHooks,
+    params: SharedParams,
+    layout: Layout,
+}
+
+impl HostedTask {
+    /// The layout of its rows.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+}
+
+impl EnvCatalog {
+    pub(super) fn register<E: Environment>(&mut self) {
+        let hooks = EnvHooks {
+            name: E::NAME,
+            parse: |task| {
+                let params: E::Params = task.params.into_rust().map_err(|problem| problem.to_string())?;
+                Ok(Arc::new(params))
+            },
+            layout: |params| E::layout(concrete::<E>(params).as_ref()),
+            insert: |entity, params, seed, stream| {
+                let params = concrete::<E>(&params);
+                let state = E::new(&params, &mut seed.rng(Purpose::Construct, stream, 0));
+                entity.insert((state, Params::<E>(params)));
+            },
+            copy: |from_world, from, to_world, to| {
+                let source = from_world.entity(from);
+                if let (Some(state), Some(params)) = (source.get::<E>(), source.get::<Params<E>>()) {
+                    let parts = (state.clone(), params.clone());
+                    to_world.entity_mut(to).insert(parts);
+                }
+            },
+            draw: |world, entity, canvas, seed| {
+                let entity = world.entity(entity);
+                let (Some(state), Some(params), Some(episode), Some(id)) =
+                    (entity.get::<E>(), entity.get::<Params<E>>(), entity.get::<Episode>(), entity.get::<InstanceId>())
+                else {
+                    return false;
+                };
+                state.draw_backdrop(&params.0, canvas);
+                state.draw(&params.0, canvas, &mut super::plugin::draw_rng(seed, *id, episode));
+                true
+            },
+            save: |world, entity| {
+                let state = world.entity(entity).get::<E>().ok_or("the instance is gone")?;
+                serde_json::to_value(state).map_err(|problem| problem.to_string())
+            },
+            restore: |world, entity, saved| {
+                let state: E = serde_json::from_value(saved).map_err(|problem| problem.to_string())?;
+                world.entity_mut(entity).insert(state);
+                Ok(())
+            },
+        };
+        let known = self.hooks.insert(E::NAME, hooks);
+        assert!(known.is_none(), "two plugins register the environment {:?} ({})", E::NAME, type_name::<E>());
+    }
+
+    /// Names of the hosted environments.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.hooks.keys().copied()
+    }
+
+    /// Parses and checks a task's parameters.
+    ///
+    /// # Errors
+    ///
+    /// [`EnvError`] when the task's environment is not hosted, its parameters do not fit, or its widths disagree.
+    pub fn host(&self, task: &Task) -> Result<HostedTask, EnvError> {
+        let hooks = *self.hooks.get(task.environment.as_str()).ok_or_else(|| EnvError::NotHosted {
+            task: task.id.clone(),
+            environment: task.environment.clone(),
+            hint: String::new(),
+        })?;
+        let params = (hooks.parse)(task).map_err(|problem| EnvError::Params {
+            task: task.id.clone(),
+            environment: task.environment.clone(),
+            problem,
+        })?;
+        let layout = (hooks.layout)(&params);
+        for (what, stated, found) in
+            [("obs_dim", task.obs_dim, layout.observation_dim()), ("action_dim", task.action_dim, layout.action_dim())]
+        {
+            if stated != found {
+                return Err(EnvError::Width { task: task.id.clone(), what, stated, found });
+            }
+        }
+        Ok(HostedTask { hooks, params, layout })
+    }
+}
+
+/// Puts a new instance into the world. The schedule [`StartEpisodes`](crate::sim::StartEpisodes) starts its first
+/// episode.
+pub fn spawn_instance(
+    world: &mut World,
+    hosted: &HostedTask,
+    task: InstanceTask,
+    id: InstanceId,
+    group: Group,
+    seed: Seed,
+) -> Entity {
+    let mode = *world.resource::<ObservationMode>();
+    let mut entity = world.spawn((
+        id,
+        task,
+        group,
+        Hooks(hosted.hooks),
+        Action::default(),
+        Observation::default(),
+        FinalObservation::default(),
+        Episode::unstarted(seed.rng(Purpose::Episode, id.stream(), 0)),
+        StepRecord { needs_reset: true, ..StepRecord::default() },
+        EpisodeTally::default(),
+        FinishedEpisode::default(),
+    ));
+    if mode.draws() {
+        entity.insert(Frame::default());
+    }
+    (hosted.hooks.insert)(&mut entity, Arc::clone(&hosted.params), seed, id.stream());
+    entity.id()
+}
+
+/// Makes `to` the same as `from` in everything that decides its future: environment state, episode, rows.
+pub fn copy_instance(world: &mut World, from: Entity, to: Entity) {
+    // A world cannot be borrowed twice, so the copy goes through a scratch world's entity.
+    let hooks = *world.entity(from).get::<Hooks>().expect("an instance has hooks");
+    let mut scratch = World::new();
+    let middle = scratch.spawn_empty().id();
+    (hooks.0.copy)(world, from, &mut scratch, middle);
+    (hooks.0.copy)(&scratch, middle, world, to);
+    let source = world.entity(from);
+    let parts = (
+        source.get::<Episode>().cloned().expect("an instance that has started has an episode"),
+        source.get::<Observation>().cloned().expect("an instance has an observation"),
+        source.get::<FinalObservation>().cloned().expect("an instance has a final observation"),
+        source.get::<EpisodeTally>().cloned().expect("an instance has a tally"),
+        *source.get::<StepRecord>().expect("an instance has a record"),
+        *source.get::<InstanceTask>().expect("an instance has a task"),
+    );
+    world.entity_mut(to).insert((parts, hooks));
+}
+
+/// Paints the present state of an instance; `false` if the entity is none or has not started.
+pub fn draw_instance(world: &World, entity: Entity, canvas: &mut dyn Canvas, seed: Seed) -> bool {
+    world.get::<Hooks>(entity).is_some_and(|hooks| (hooks.0.draw)(world, entity, canvas, seed))
+}
+
+/// The environment state of an instance, as a value that [`restore_instance`] takes back.
+///
+/// # Errors
+///
+/// [`EnvError::Saved`] when the state cannot be written.
+pub fn save_instance(world: &World, entity: Entity) -> Result<serde_json::Value, EnvError> {
+    let hooks = world.get::<Hooks>(entity).expect("an instance has hooks").0;
+    (hooks.save)(world, entity).map_err(|problem| EnvError::Saved { environment: hooks.name, problem })
+}
+
+/// Gives an instance a saved environment state.
+///
+/// # Errors
+///
+/// [`EnvError::Saved`] when the value is not such a state; the instance is unchanged then.
+pub fn restore_instance(world: &mut World, entity: Entity, saved: serde_json::Value) -> Result<(), EnvError> {
+    let hooks = world.get::<Hooks>(entity).expect("an instance has hooks").0;
+    (hooks.restore)(world, entity, saved).map_err(|problem| EnvError::Saved { environment: hooks.name, problem })
+}
+
+fn concrete<E: Environment>(params: &SharedParams) -> Arc<E::Params> {
+    Arc::clone(params).downcast().expect("hooks are given parameters that they parsed")
+}

@@ -1,0 +1,41 @@
+//! Which instance an entity is, and of what task.
+
+use std::sync::Arc;
+
+use bevy::prelude::{Component, Resource};
+use serde::{Deserialize, Serialize};
+
+use crate::task::Task;
+
+/// The number of an instance within its run; its random streams follow from it.
+#[derive(Component, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct InstanceId(u32);
+
+impl InstanceId {
+    /// The instance numbered `index`.
+    pub fn new(index: u32) -> Self {
+        Self(index)
+    }
+
+    /// The row of this instance in buffers that hold one row an instance.
+    pub fn row(self) -> usize {
+        self.0 as usize
+    }
+
+    /// The random stream of this instance.
+    pub fn stream(self) -> u64 {
+        u64::from(self.0)
+    }
+}
+
+/// Instances that step together. Two groups alternate in training: one steps while the other is planned for.
+#[derive(Component, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Group(pub u8);
+
+/// The number of an instance's task in the run's [`TaskTable`].
+#[derive(Component, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct InstanceTask(pub u16);
+
+/// The tasks of a run; an index into it is a task's number.
+#[derive(Resource, Clone, Debug)]
+pub struct TaskTable(pub Arc<[Task]>);

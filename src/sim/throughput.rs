@@ -1,0 +1,24 @@
+//! How many steps a second, and where their time goes.
+
+use std::time::Duration;
+
+use bevy::prelude::Resource;
+
+/// Counts and durations since the program started.
+#[derive(Resource, Clone, Debug, Default, PartialEq)]
+pub struct Throughput {
+    /// Environment steps (as agents count them).
+    pub steps: u64,
+    /// Episodes ended.
+    pub episodes: u64,
+    /// Episodes ended because a state or reward was not finite.
+    pub faults: u64,
+    /// Actions that were not finite and were replaced by zero.
+    pub bad_actions: u64,
+    /// Time in [`SimSystems::Step`](super::SimSystems::Step).
+    pub step_time: Duration,
+    /// Time in [`SimSystems::Observe`](super::SimSystems::Observe).
+    pub observe_time: Duration,
+    /// Time in [`SimSystems::Reset`](super::SimSystems::Reset).
+    pub reset_time: Duration,
+}
