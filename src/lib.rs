@@ -7,3 +7,4 @@ pub mod env;
 pub mod paint;
 pub mod sim;
 pub mod task;
+pub mod train;

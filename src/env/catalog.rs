@@ -109,6 +109,10 @@ impl HostedTask {
     }
 }
 
+/// The hosted tasks of a world, in the order of its task table.
+#[derive(Resource)]
+pub struct HostedTasks(pub Vec<HostedTask>);
+
 impl EnvCatalog {
     pub(super) fn register<E: Environment>(&mut self) {
         let hooks = EnvHooks {

@@ -7,13 +7,15 @@ pub mod arcade;
 mod catalog;
 mod layout;
 mod plugin;
+mod simulation;
 
 pub use catalog::{
-    EnvCatalog, EnvError, EnvHooks, HostedTask, copy_instance, draw_instance, restore_instance, save_instance,
-    spawn_instance,
+    EnvCatalog, EnvError, EnvHooks, HostedTask, HostedTasks, copy_instance, draw_instance, restore_instance,
+    save_instance, spawn_instance,
 };
 pub use layout::{Field, Layout, MAX_REWARD_TERMS, Outcome};
 pub use plugin::EnvPlugin;
+pub use simulation::{EnvironmentsPlugin, Simulation, SimulationConfig, populate};
 
 use bevy::ecs::component::Mutable;
 use bevy::prelude::Component;

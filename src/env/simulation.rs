@@ -1,0 +1,132 @@
+//! A whole simulation in one value: the world, its instances, and one call a control step.
+
+use std::sync::Arc;
+
+use bevy::app::TaskPoolPlugin;
+use bevy::prelude::*;
+
+use super::{EnvCatalog, EnvError, HostedTask, HostedTasks, arcade, spawn_instance};
+use crate::sim::{
+    Action, ActiveGroup, ControlStep, Group, InstanceId, InstanceTask, ObservationMode, Seed, SimPlugin, StartEpisodes,
+    TaskTable, Throughput,
+};
+use crate::task::Task;
+
+/// Adds every environment that this build hosts.
+pub struct EnvironmentsPlugin;
+
+impl Plugin for EnvironmentsPlugin {
+    fn build(&self, app: &mut App) {
+        app.add_plugins(arcade::ArcadePlugin);
+    }
+}
+
+/// What a simulation holds.
+#[derive(Clone, Debug)]
+pub struct SimulationConfig {
+    /// The tasks; an index into them is a task's number.
+    pub tasks: Arc<[Task]>,
+    /// The task's number of each instance.
+    pub instances: Vec<u16>,
+    /// Instances are dealt to this many groups in turn.
+    pub groups: u8,
+    /// Where every random number comes from.
+    pub seed: Seed,
+    /// State rows, pictures, or both.
+    pub observation: ObservationMode,
+    /// Threads that step instances; `None` takes one a core.
+    pub threads: Option<usize>,
+}
+
+/// A world of instances that is stepped by hand: no window, no clock.
+pub struct Simulation {
+    app: App,
+    instances: Vec<Entity>,
+}
+
+impl Simulation {
+    /// Builds the world and starts every instance's first episode.
+    ///
+    /// # Errors
+    ///
+    /// [`EnvError`] when a task cannot be hosted.
+    pub fn new(config: &SimulationConfig) -> Result<Self, EnvError> {
+        let mut app = App::new();
+        if let Some(threads) = config.threads {
+            bevy::tasks::ComputeTaskPool::get_or_init(|| {
+                bevy::tasks::TaskPoolBuilder::new().num_threads(threads).thread_name("simulation".to_owned()).build()
+            });
+        }
+        app.add_plugins((TaskPoolPlugin::default(), SimPlugin { observation: config.observation }, EnvironmentsPlugin));
+        let instances = populate(app.world_mut(), config)?;
+        app.finish();
+        app.cleanup();
+        app.world_mut().run_schedule(StartEpisodes);
+        Ok(Self { app, instances })
+    }
+
+    /// The world.
+    pub fn world(&self) -> &World {
+        self.app.world()
+    }
+
+    /// The world, to change.
+    pub fn world_mut(&mut self) -> &mut World {
+        self.app.world_mut()
+    }
+
+    /// The instances, in order.
+    pub fn instances(&self) -> &[Entity] {
+        &self.instances
+    }
+
+    /// One control step of the instances of `group`, with the actions they hold.
+    pub fn step(&mut self, group: Group) {
+        let world = self.app.world_mut();
+        world.resource_mut::<ActiveGroup>().0 = group;
+        world.run_schedule(ControlStep);
+    }
+
+    /// Gives an instance its next action; entries beyond the row stay zero.
+    pub fn set_action(&mut self, instance: usize, action: &[f32]) {
+        let entity = self.instances[instance];
+        let mut target = self.app.world_mut().get_mut::<Action>(entity).expect("an instance has an action");
+        target.0[..action.len()].copy_from_slice(action);
+    }
+
+    /// What an instance's component holds now.
+    ///
+    /// # Panics
+    ///
+    /// When instances have no such component.
+    pub fn get<C: Component>(&self, instance: usize) -> &C {
+        self.app.world().get::<C>(self.instances[instance]).expect("every instance has this component")
+    }
+
+    /// Steps and times since the start.
+    pub fn throughput(&self) -> &Throughput {
+        self.app.world().resource::<Throughput>()
+    }
+}
+
+/// Puts the instances of `config` into a world that has [`SimPlugin`] and [`EnvironmentsPlugin`], without starting them.
+///
+/// # Errors
+///
+/// [`EnvError`] when a task cannot be hosted.
+pub fn populate(world: &mut World, config: &SimulationConfig) -> Result<Vec<Entity>, EnvError> {
+    world.insert_resource(config.seed);
+    world.insert_resource(TaskTable(Arc::clone(&config.tasks)));
+    let catalog = world.resource::<EnvCatalog>();
+    let hosted: Vec<HostedTask> = config.tasks.iter().map(|task| catalog.host(task)).collect::<Result<_, _>>()?;
+    let seed = config.seed;
+    let instances = (0u32..)
+        .zip(&config.instances)
+        .map(|(index, &task)| {
+            let group = Group((index % u32::from(config.groups.max(1))) as u8);
+            spawn_instance(world, &hosted[usize::from(task)], InstanceTask(task), InstanceId::new(index), group, seed)
+        })
+        .collect();
+    world.insert_resource(HostedTasks(hosted));
+    Ok(instances)
+}
