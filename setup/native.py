@@ -118,10 +118,9 @@ def fetch(wheel):
         pin.write_text(f"{wheel['wheel']} --hash=sha256:{wheel['sha256']}\n")
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", f"--requirement={pin}"]
         command += [f"--dest={folder}", "--retries=2", *TAGS]
-        if not sys.stdout.isatty():
-            command.append("--progress-bar=off")
         settings = {"TMPDIR": folder, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_REQUIRE_VIRTUALENV": "0"}
-        pip = subprocess.run(command, env={**os.environ, **settings}, stderr=subprocess.PIPE, text=True)
+        bar = None if sys.stdout.isatty() else subprocess.DEVNULL
+        pip = subprocess.run(command, env={**os.environ, **settings}, stdout=bar, stderr=subprocess.PIPE, text=True)
         if pip.returncode != 0:
             raise Refused(why_pip_failed(wheel["wheel"], pip.stderr))
         (file,) = Path(folder).glob("*.whl")
@@ -194,11 +193,16 @@ def new_file(folder, path):
 
 
 def remove(name):
-    """Takes a recorded wheel's files away, the record last."""
+    """Takes a recorded wheel's files away, and the folders that leaves empty, the record last."""
     record = NATIVE / "installed" / name
     if record.exists():
-        for path in record.read_text().splitlines()[1:]:
+        paths = [Path(path) for path in record.read_text().splitlines()[1:]]
+        for path in paths:
             (NATIVE / path).unlink(missing_ok=True)
+        folders = {folder for path in paths for folder in list(path.parents)[:-1]}
+        for folder in sorted(folders, key=lambda folder: -len(folder.parts)):
+            if (NATIVE / folder).is_dir() and not any((NATIVE / folder).iterdir()):
+                (NATIVE / folder).rmdir()
         record.unlink()
 
 
