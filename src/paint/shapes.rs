@@ -1,0 +1,262 @@
+//! Which pixels a shape covers: every function hands `span(row, first column, column after the last)` what to fill.
+
+use std::sync::LazyLock;
+
+/// Coordinates beyond this many pixels are cut to it; far outside any canvas, and safe to multiply.
+pub(super) const FAR: i32 = 1 << 14;
+
+/// Radii whose discs are tabulated.
+const TABULATED_RADII: i32 = 256;
+
+static DISCS: LazyLock<Vec<Vec<i32>>> =
+    LazyLock::new(|| (0..TABULATED_RADII).map(|radius| midpoint_circle(radius)).collect());
+
+/// Half widths of a disc: entry `j` belongs to rows `cy + j` and `cy - 1 - j`, which it covers from `cx - half` to
+/// `cx + half - 1`.
+///
+/// The midpoint circle, mirrored about the corner between four pixels.
+fn midpoint_circle(radius: i32) -> Vec<i32> {
+    let mut half_widths = vec![0; radius.max(0) as usize];
+    if radius == 1 {
+        return vec![1];
+    }
+    let (mut x, mut y, mut error) = (0, radius, 1 - radius);
+    while x < y {
+        if error >= 0 {
+            y -= 1;
+            error -= 2 * y;
+        }
+        x += 1;
+        error += 2 * x + 1;
+        if error >= 0 {
+            half_widths[y as usize - 1] = x;
+        }
+        half_widths[x as usize - 1] = y;
+    }
+    half_widths
+}
+
+/// Calls `with` with the half widths of a disc.
+fn with_disc(radius: i32, with: impl FnOnce(&[i32])) {
+    match DISCS.get(radius.max(0) as usize) {
+        Some(half_widths) => with(half_widths),
+        None => with(&midpoint_circle(radius)),
+    }
+}
+
+pub(super) fn disc(cx: i32, cy: i32, radius: i32, mut span: impl FnMut(i32, i32, i32)) {
+    with_disc(radius.min(FAR), |half_widths| {
+        for (row, &half) in (0..).zip(half_widths) {
+            span(cy - 1 - row, cx - half, cx + half);
+            span(cy + row, cx - half, cx + half);
+        }
+    });
+}
+
+/// A disc less the disc that is `width` smaller.
+pub(super) fn ring(cx: i32, cy: i32, radius: i32, width: i32, mut span: impl FnMut(i32, i32, i32)) {
+    let radius = radius.min(FAR);
+    with_disc(radius, |outer| {
+        with_disc((radius - width.max(0)).max(0), |inner| {
+            for (row, &half) in outer.iter().enumerate() {
+                let hole = inner.get(row).copied().unwrap_or(0);
+                for y in [cy - 1 - row as i32, cy + row as i32] {
+                    span(y, cx - half, cx - hole);
+                    span(y, cx + hole, cx + half);
+                }
+            }
+        });
+    });
+}
+
+/// The part of a ring between two angles, counter-clockwise from +x as seen on screen.
+pub(super) fn arc(center: (i32, i32), radius: i32, width: i32, angles: (f64, f64), mut span: impl FnMut(i32, i32, i32)) {
+    let (start, mut end) = angles;
+    if end < start {
+        end += std::f64::consts::TAU;
+    }
+    ring(center.0, center.1, radius, width, |y, x0, x1| {
+        for x in x0..x1 {
+            let (dx, dy) = (f64::from(x - center.0) + 0.5, f64::from(center.1 - y) - 0.5);
+            if (dy.atan2(dx) - start).rem_euclid(std::f64::consts::TAU) <= end - start {
+                span(y, x, x + 1);
+            }
+        }
+    });
+}
+
+/// Pixels whose centers lie in the ellipse inscribed in a box.
+pub(super) fn ellipse(x: i32, y: i32, w: i32, h: i32, mut span: impl FnMut(i32, i32, i32)) {
+    let (w, h) = (w.min(FAR), h.min(FAR));
+    for row in 0..h {
+        if let Some((from, to)) = ellipse_row(w, h, row) {
+            span(y + row, x + from, x + to);
+        }
+    }
+}
+
+/// The columns of one row of the ellipse inscribed in a `w` by `h` box.
+fn ellipse_row(w: i32, h: i32, row: i32) -> Option<(i32, i32)> {
+    let (a, b) = (f64::from(w) / 2.0, f64::from(h) / 2.0);
+    let dy = (f64::from(row) + 0.5 - b) / b;
+    let half = a * (1.0 - dy * dy).max(0.0).sqrt();
+    let (from, to) = ((a - half - 0.5).ceil() as i32, (a + half - 0.5).floor() as i32 + 1);
+    (from < to).then_some((from, to))
+}
+
+/// An ellipse less the ellipse of the box that is `width` smaller on each side.
+pub(super) fn ellipse_outline(x: i32, y: i32, w: i32, h: i32, width: i32, mut span: impl FnMut(i32, i32, i32)) {
+    let (w, h, width) = (w.min(FAR), h.min(FAR), width.clamp(0, FAR));
+    let (hole_w, hole_h) = (w - 2 * width, h - 2 * width);
+    for row in 0..h {
+        let Some((from, to)) = ellipse_row(w, h, row) else { continue };
+        let in_hole = hole_w > 0 && (width..width + hole_h).contains(&row);
+        match in_hole.then(|| ellipse_row(hole_w, hole_h, row - width)).flatten() {
+            Some((hole_from, hole_to)) => {
+                span(y + row, x + from, x + width + hole_from);
+                span(y + row, x + width + hole_to, x + to);
+            }
+            None => span(y + row, x + from, x + to),
+        }
+    }
+}
+
+/// An ellipse of full axes `w` and `h` about a center, turned counter-clockwise as seen on screen.
+pub(super) fn ellipse_turned(
+    center: (i32, i32),
+    w: i32,
+    h: i32,
+    angle: f64,
+    mut span: impl FnMut(i32, i32, i32),
+) {
+    let (a, b) = (f64::from(w.min(FAR)) / 2.0, f64::from(h.min(FAR)) / 2.0);
+    if a <= 0.0 || b <= 0.0 {
+        return;
+    }
+    // p dx^2 + 2 q dx dy + r dy^2 <= 1
+    let (sin, cos) = angle.sin_cos();
+    let (aa, bb) = (1.0 / (a * a), 1.0 / (b * b));
+    let (p, q, r) = (cos * cos * aa + sin * sin * bb, sin * cos * (bb - aa), sin * sin * aa + cos * cos * bb);
+    let reach = (p * a * a * b * b).sqrt();
+    for row in (-reach).floor() as i32..reach.ceil() as i32 {
+        let dy = f64::from(row) + 0.5;
+        let root = q * q * dy * dy - p * (r * dy * dy - 1.0);
+        if root < 0.0 {
+            continue;
+        }
+        let (middle, half) = (-q * dy / p, root.sqrt() / p);
+        let (from, to) = ((middle - half - 0.5).ceil() as i32, (middle + half - 0.5).floor() as i32 + 1);
+        span(center.1 + row, center.0 + from, center.0 + to);
+    }
+}
+
+/// A rectangle with quarter-circle corners.
+pub(super) fn round_rect(x: i32, y: i32, w: i32, h: i32, radius: i32, mut span: impl FnMut(i32, i32, i32)) {
+    let radius = radius.clamp(0, w.min(h).max(0) / 2);
+    with_disc(radius, |half_widths| {
+        for row in 0..h.min(FAR) {
+            let inset = round_inset(half_widths, h, row);
+            span(y + row, x + inset, x + w - inset);
+        }
+    });
+}
+
+/// How much one row of a rounded rectangle is shorter at each end.
+fn round_inset(half_widths: &[i32], h: i32, row: i32) -> i32 {
+    let radius = half_widths.len() as i32;
+    let from_edge = row.min(h - 1 - row);
+    if from_edge < radius { radius - half_widths[(radius - 1 - from_edge) as usize] } else { 0 }
+}
+
+/// A rounded rectangle less the one that is `width` smaller on each side.
+pub(super) fn round_rect_outline(
+    (x, y, w, h): (i32, i32, i32, i32),
+    radius: i32,
+    width: i32,
+    mut span: impl FnMut(i32, i32, i32),
+) {
+    let radius = radius.clamp(0, w.min(h).max(0) / 2);
+    let width = width.clamp(0, w.min(h).max(0) / 2);
+    with_disc(radius, |outer| {
+        with_disc((radius - width).max(0), |inner| {
+            for row in 0..h.min(FAR) {
+                let inset = round_inset(outer, h, row);
+                if row < width || row >= h - width {
+                    span(y + row, x + inset, x + w - inset);
+                } else {
+                    let hole = width + round_inset(inner, h - 2 * width, row - width);
+                    span(y + row, x + inset, x + hole);
+                    span(y + row, x + w - hole, x + w - inset);
+                }
+            }
+        });
+    });
+}
+
+/// An integer line, both ends included, thickened across its minor axis.
+pub(super) fn line(from: (i32, i32), to: (i32, i32), width: i32, mut span: impl FnMut(i32, i32, i32)) {
+    if width < 1 {
+        return;
+    }
+    let (before, after) = ((width - 1) / 2, width / 2);
+    let cut = |v: i32| v.clamp(-FAR, FAR);
+    let ((x0, y0), (x1, y1)) = ((cut(from.0), cut(from.1)), (cut(to.0), cut(to.1)));
+    let (dx, dy) = ((x1 - x0).abs(), (y1 - y0).abs());
+    let (step_x, step_y) = ((x1 - x0).signum(), (y1 - y0).signum());
+    if dx > dy {
+        // One run of pixels a row; each is repeated on the rows of the thickness.
+        let (mut x, mut y, mut error, mut run) = (x0, y0, dx / 2, x0);
+        for _ in 0..=dx {
+            error -= dy;
+            if error < 0 || x == x1 {
+                for row in y - before..=y + after {
+                    span(row, run.min(x), run.max(x) + 1);
+                }
+                y += step_y;
+                error += dx;
+                run = x + step_x;
+            }
+            x += step_x;
+        }
+    } else {
+        let (mut x, mut y, mut error) = (x0, y0, dy / 2);
+        for _ in 0..=dy {
+            span(y, x - before, x + after + 1);
+            error -= dx;
+            if error < 0 {
+                x += step_x;
+                error += dy;
+            }
+            y += step_y;
+        }
+    }
+}
+
+/// Interior and boundary of a polygon (even-odd). `crossings` is room to work in; `rows` are those worth visiting.
+pub(super) fn polygon(
+    points: &[(i32, i32)],
+    rows: std::ops::Range<i32>,
+    crossings: &mut Vec<i32>,
+    mut span: impl FnMut(i32, i32, i32),
+) {
+    let cut = |(x, y): (i32, i32)| (x.clamp(-FAR, FAR), y.clamp(-FAR, FAR));
+    let edges = || points.iter().zip(points.iter().cycle().skip(1)).map(|(&a, &b)| (cut(a), cut(b)));
+    let Some(top) = points.iter().map(|&point| cut(point).1).min() else { return };
+    let bottom = points.iter().map(|&point| cut(point).1).max().unwrap_or(top);
+    for y in top.max(rows.start)..bottom.min(rows.end) {
+        crossings.clear();
+        for ((ax, ay), (bx, by)) in edges() {
+            let ((ax, ay), (bx, by)) = if ay <= by { ((ax, ay), (bx, by)) } else { ((bx, by), (ax, ay)) };
+            if ay <= y && y < by {
+                crossings.push(ax + (y - ay) * (bx - ax) / (by - ay));
+            }
+        }
+        crossings.sort_unstable();
+        for pair in crossings.chunks_exact(2) {
+            span(y, pair[0], pair[1] + 1);
+        }
+    }
+    for (a, b) in edges() {
+        line(a, b, 1, &mut span);
+    }
+}
