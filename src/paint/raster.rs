@@ -6,6 +6,8 @@ use super::{Anchor, CANVAS_SIZE, Canvas, Color, shapes};
 /// Red, green, blue, opacity.
 type Pixel = [u8; 4];
 
+const BLACK: Pixel = [0, 0, 0, 255];
+
 /// Pixels handled at a time when channels are taken apart: small enough to stay in the nearest cache.
 const BLOCK: usize = 1024;
 
@@ -41,7 +43,7 @@ impl Raster {
         Self {
             width,
             height,
-            pixels: vec![[0; 4]; len],
+            pixels: vec![BLACK; len],
             below: vec![[0; 4]; len],
             in_layer: false,
             painted: vec![UNPAINTED; height as usize],
@@ -61,7 +63,7 @@ impl Raster {
 
     /// Makes everything black.
     pub fn clear(&mut self) {
-        self.pixels.fill([0; 4]);
+        self.pixels.fill(BLACK);
     }
 
     /// The pixels, row by row, four bytes each: red, green, blue and one without meaning.
@@ -312,19 +314,15 @@ impl Canvas for Raster {
     }
 }
 
-/// `below + (source - below) * alpha / 255`, each channel rounded down.
+/// `below + (source - below) * alpha / 255`, rounded as the reference's pictures are.
 fn blend(below: Pixel, source: Pixel) -> Pixel {
-    // Two channels at a time, 16 bits each.
+    // Two channels at a time, 16 bits each: (below * (256 - alpha) + source * (alpha + 1)) / 256.
     const HALF: u32 = 0x00ff_00ff;
     let (below, source) = (u32::from_le_bytes(below), u32::from_le_bytes(source));
     let alpha = source >> 24;
-    let mix = |below: u32, source: u32| {
-        let sum = below * (255 - alpha) + source * alpha;
-        ((sum + 0x0001_0001 + ((sum >> 8) & HALF)) >> 8) & HALF
-    };
-    let red_blue = mix(below & HALF, source & HALF);
-    let green_alpha = mix((below >> 8) & HALF, ((source >> 8) & HALF) | 0x00ff_0000);
-    (red_blue | green_alpha << 8).to_le_bytes()
+    let mix = |below: u32, source: u32| ((below & HALF) * (256 - alpha) + (source & HALF) * (alpha + 1)) >> 8 & HALF;
+    let green = mix(below >> 8, source >> 8) & 0xff;
+    (mix(below, source) | green << 8 | 0xff00_0000).to_le_bytes()
 }
 
 /// `source` with its opacity scaled by `coverage` over a pixel that may itself be translucent.

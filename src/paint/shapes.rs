@@ -53,13 +53,30 @@ pub(super) fn disc(cx: i32, cy: i32, radius: i32, mut span: impl FnMut(i32, i32,
     });
 }
 
-/// A disc less the disc that is `width` smaller.
+/// Half width of the hole in row `row` of a ring whose innermost pixels are the rim of the disc `inner`: walking along
+/// the longer axis, the hole ends one pixel before that rim.
+fn hole_half_width(inner: &[i32], row: usize) -> i32 {
+    let reach = |row: usize| inner.get(row).map_or(0, |half| half - 1);
+    if reach(row) > row as i32 {
+        reach(row)
+    } else {
+        (0..=row).take_while(|&column| reach(column) > row as i32).count() as i32
+    }
+}
+
+/// The pixels of a disc within `width` of its rim.
 pub(super) fn ring(cx: i32, cy: i32, radius: i32, width: i32, mut span: impl FnMut(i32, i32, i32)) {
     let radius = radius.min(FAR);
+    if width < 1 {
+        return;
+    }
+    if width >= radius {
+        return disc(cx, cy, radius, span);
+    }
     with_disc(radius, |outer| {
-        with_disc((radius - width.max(0)).max(0), |inner| {
+        with_disc(radius - width + 1, |inner| {
             for (row, &half) in outer.iter().enumerate() {
-                let hole = inner.get(row).copied().unwrap_or(0);
+                let hole = hole_half_width(inner, row).min(half);
                 for y in [cy - 1 - row as i32, cy + row as i32] {
                     span(y, cx - half, cx - hole);
                     span(y, cx + hole, cx + half);
@@ -85,23 +102,31 @@ pub(super) fn arc(center: (i32, i32), radius: i32, width: i32, angles: (f64, f64
     });
 }
 
-/// Pixels whose centers lie in the ellipse inscribed in a box.
-pub(super) fn ellipse(x: i32, y: i32, w: i32, h: i32, mut span: impl FnMut(i32, i32, i32)) {
-    let (w, h) = (w.min(FAR), h.min(FAR));
-    for row in 0..h {
-        if let Some((from, to)) = ellipse_row(w, h, row) {
-            span(y + row, x + from, x + to);
-        }
-    }
+/// Half width of an ellipse with half axes `a` and `b`, `row` rows from its middle: a midpoint ellipse, mirrored as a disc.
+fn ellipse_half_width(a: i32, b: i32, row: i32) -> i32 {
+    let (a, b, y) = (f64::from(a), f64::from(b), f64::from(row) + 1.0);
+    let reach = |y: f64| a * (1.0 - (y / b) * (y / b)).max(0.0).sqrt();
+    // Flat parts are walked column by column, steep ones row by row.
+    let flat = reach(y - 0.5).ceil() - 1.0;
+    let half = if b * b * flat < a * a * (y - 0.5) { flat } else { (reach(y) + 0.5).ceil() - 1.0 };
+    half.max(0.0) as i32
 }
 
 /// The columns of one row of the ellipse inscribed in a `w` by `h` box.
-fn ellipse_row(w: i32, h: i32, row: i32) -> Option<(i32, i32)> {
-    let (a, b) = (f64::from(w) / 2.0, f64::from(h) / 2.0);
-    let dy = (f64::from(row) + 0.5 - b) / b;
-    let half = a * (1.0 - dy * dy).max(0.0).sqrt();
-    let (from, to) = ((a - half - 0.5).ceil() as i32, (a + half - 0.5).floor() as i32 + 1);
-    (from < to).then_some((from, to))
+fn ellipse_row(w: i32, h: i32, row: i32) -> (i32, i32) {
+    let (a, b) = ((w + 1) / 2, (h + 1) / 2);
+    let from_middle = if row < b { b - 1 - row } else { row - (h - b) };
+    let half = ellipse_half_width(a, b, from_middle);
+    (a - half, w - a + half)
+}
+
+/// The filled ellipse inscribed in a box.
+pub(super) fn ellipse(x: i32, y: i32, w: i32, h: i32, mut span: impl FnMut(i32, i32, i32)) {
+    let (w, h) = (w.min(FAR), h.min(FAR));
+    for row in 0..h {
+        let (from, to) = ellipse_row(w, h, row);
+        span(y + row, x + from, x + to);
+    }
 }
 
 /// An ellipse less the ellipse of the box that is `width` smaller on each side.
@@ -109,14 +134,13 @@ pub(super) fn ellipse_outline(x: i32, y: i32, w: i32, h: i32, width: i32, mut sp
     let (w, h, width) = (w.min(FAR), h.min(FAR), width.clamp(0, FAR));
     let (hole_w, hole_h) = (w - 2 * width, h - 2 * width);
     for row in 0..h {
-        let Some((from, to)) = ellipse_row(w, h, row) else { continue };
-        let in_hole = hole_w > 0 && (width..width + hole_h).contains(&row);
-        match in_hole.then(|| ellipse_row(hole_w, hole_h, row - width)).flatten() {
-            Some((hole_from, hole_to)) => {
-                span(y + row, x + from, x + width + hole_from);
-                span(y + row, x + width + hole_to, x + to);
-            }
-            None => span(y + row, x + from, x + to),
+        let (from, to) = ellipse_row(w, h, row);
+        if hole_w > 0 && (width..width + hole_h).contains(&row) {
+            let (hole_from, hole_to) = ellipse_row(hole_w, hole_h, row - width);
+            span(y + row, x + from, x + width + hole_from);
+            span(y + row, x + width + hole_to, x + to);
+        } else {
+            span(y + row, x + from, x + to);
         }
     }
 }
@@ -168,7 +192,7 @@ fn round_inset(half_widths: &[i32], h: i32, row: i32) -> i32 {
     if from_edge < radius { radius - half_widths[(radius - 1 - from_edge) as usize] } else { 0 }
 }
 
-/// A rounded rectangle less the one that is `width` smaller on each side.
+/// The pixels of a rounded rectangle within `width` of its rim; the corners are quarters of rings.
 pub(super) fn round_rect_outline(
     (x, y, w, h): (i32, i32, i32, i32),
     radius: i32,
@@ -176,18 +200,23 @@ pub(super) fn round_rect_outline(
     mut span: impl FnMut(i32, i32, i32),
 ) {
     let radius = radius.clamp(0, w.min(h).max(0) / 2);
-    let width = width.clamp(0, w.min(h).max(0) / 2);
+    if width >= radius.max(1) {
+        return round_rect(x, y, w, h, radius, span);
+    }
     with_disc(radius, |outer| {
-        with_disc((radius - width).max(0), |inner| {
+        with_disc(radius - width + 1, |inner| {
             for row in 0..h.min(FAR) {
                 let inset = round_inset(outer, h, row);
-                if row < width || row >= h - width {
+                let from_edge = row.min(h - 1 - row);
+                if from_edge < width {
                     span(y + row, x + inset, x + w - inset);
-                } else {
-                    let hole = width + round_inset(inner, h - 2 * width, row - width);
-                    span(y + row, x + inset, x + hole);
-                    span(y + row, x + w - hole, x + w - inset);
+                    continue;
                 }
+                let corner = (radius - 1 - from_edge).max(0) as usize;
+                let hole = if from_edge < radius { radius - hole_half_width(inner, corner) } else { width };
+                let hole = hole.max(inset);
+                span(y + row, x + inset, x + hole);
+                span(y + row, x + w - hole, x + w - inset);
             }
         });
     });
@@ -232,7 +261,8 @@ pub(super) fn line(from: (i32, i32), to: (i32, i32), width: i32, mut span: impl 
     }
 }
 
-/// Interior and boundary of a polygon (even-odd). `crossings` is room to work in; `rows` are those worth visiting.
+/// Interior and boundary of a polygon (even-odd): each row from the crossing on its left to that on its right, both
+/// rounded down. `crossings` is room to work in; `rows` are those worth visiting.
 pub(super) fn polygon(
     points: &[(i32, i32)],
     rows: std::ops::Range<i32>,
@@ -243,20 +273,21 @@ pub(super) fn polygon(
     let edges = || points.iter().zip(points.iter().cycle().skip(1)).map(|(&a, &b)| (cut(a), cut(b)));
     let Some(top) = points.iter().map(|&point| cut(point).1).min() else { return };
     let bottom = points.iter().map(|&point| cut(point).1).max().unwrap_or(top);
-    for y in top.max(rows.start)..bottom.min(rows.end) {
+    for y in top.max(rows.start)..(bottom + 1).min(rows.end) {
         crossings.clear();
         for ((ax, ay), (bx, by)) in edges() {
             let ((ax, ay), (bx, by)) = if ay <= by { ((ax, ay), (bx, by)) } else { ((bx, by), (ax, ay)) };
-            if ay <= y && y < by {
-                crossings.push(ax + (y - ay) * (bx - ax) / (by - ay));
+            if ay == by {
+                if ay == y {
+                    span(y, ax.min(bx), ax.max(bx) + 1);
+                }
+            } else if ay <= y && (y < by || y == bottom && by == bottom) {
+                crossings.push(ax + ((y - ay) * (bx - ax)).div_euclid(by - ay));
             }
         }
         crossings.sort_unstable();
         for pair in crossings.chunks_exact(2) {
             span(y, pair[0], pair[1] + 1);
         }
-    }
-    for (a, b) in edges() {
-        line(a, b, 1, &mut span);
     }
 }

@@ -2,7 +2,8 @@
 
 use std::sync::{LazyLock, OnceLock};
 
-use ab_glyph::{Font, FontRef, PxScale, ScaleFont};
+use ab_glyph::{Font, FontRef, GlyphId, OutlineCurve, Point, ScaleFont, point};
+use ab_glyph_rasterizer::Rasterizer;
 
 use super::Anchor;
 
@@ -25,10 +26,8 @@ pub(super) fn face() -> &'static FontRef<'static> {
 
 /// The characters of the face at one size.
 pub(super) struct SizedFace {
-    /// From the top of a text's box to the baseline, px.
-    pub(super) ascent: i32,
     /// Height of a text's box, px.
-    pub(super) height: i32,
+    height: i32,
     glyphs: Vec<Glyph>,
 }
 
@@ -52,27 +51,11 @@ impl SizedFace {
     }
 
     fn rasterize(size: i32) -> Self {
-        let face = face();
-        let scale = px_scale(size as f32);
-        let scaled = face.as_scaled(scale);
-        let ascent = scaled.ascent().round() as i32;
-        let glyphs = CHARACTERS
-            .map(|character| {
-                let id = face.glyph_id(character);
-                let advance = scaled.h_advance(id).round() as i32;
-                let Some(outline) = face.outline_glyph(id.with_scale(scale)) else {
-                    return Glyph { left: 0, top: 0, width: 0, advance, coverage: Vec::new() };
-                };
-                let bounds = outline.px_bounds();
-                let (width, height) = (bounds.width() as usize, bounds.height() as usize);
-                let mut coverage = vec![0; width * height];
-                outline.draw(|x, y, covered| {
-                    coverage[y as usize * width + x as usize] = (covered * 255.0).round() as u8;
-                });
-                Glyph { left: bounds.min.x as i32, top: ascent + bounds.min.y as i32, width, advance, coverage }
-            })
-            .collect();
-        Self { ascent, height: ascent - scaled.descent().round() as i32, glyphs }
+        let unit = unit(size as f32);
+        let ascent = (face().ascent_unscaled() * unit).round() as i32;
+        let descent = (face().descent_unscaled() * unit).round() as i32;
+        let glyphs = CHARACTERS.map(|character| Glyph::rasterize(face().glyph_id(character), unit, ascent)).collect();
+        Self { height: ascent - descent, glyphs }
     }
 
     /// The glyph of a character.
@@ -88,10 +71,64 @@ impl SizedFace {
     }
 }
 
-/// The scale at which the face has `size` pixels an em.
-pub(super) fn px_scale(size: f32) -> PxScale {
-    let face = face();
-    PxScale::from(size * face.height_unscaled() / face.units_per_em().expect("a scalable face has an em"))
+impl Glyph {
+    fn rasterize(id: GlyphId, unit: f32, ascent: i32) -> Self {
+        let advance = (face().h_advance_unscaled(id) * unit).round() as i32;
+        let Some(outline) = face().outline(id) else {
+            return Self { left: 0, top: 0, width: 0, advance, coverage: Vec::new() };
+        };
+        let left = (outline.bounds.min.x * unit).floor();
+        let top = (outline.bounds.min.y * unit).ceil();
+        let width = ((outline.bounds.max.x * unit).ceil() - left) as usize;
+        let height = (top - (outline.bounds.max.y * unit).floor()) as usize;
+        let mut rasterizer = Rasterizer::new(width, height);
+        let to_pixel = |p: Point| point(snap(p.x * unit) - left, top - snap(p.y * unit));
+        for curve in outline.curves {
+            match curve {
+                OutlineCurve::Line(a, b) => rasterizer.draw_line(to_pixel(a), to_pixel(b)),
+                OutlineCurve::Quad(a, b, c) => {
+                    let (a, b, c) = (to_pixel(a), to_pixel(b), to_pixel(c));
+                    let chords = chords(a, b, c);
+                    let at = |chord: u32| {
+                        let t = chord as f32 / chords as f32;
+                        lerp(lerp(a, b, t), lerp(b, c, t), t)
+                    };
+                    (0..chords).for_each(|chord| rasterizer.draw_line(at(chord), at(chord + 1)));
+                }
+                OutlineCurve::Cubic(a, b, c, d) => {
+                    rasterizer.draw_cubic(to_pixel(a), to_pixel(b), to_pixel(c), to_pixel(d));
+                }
+            }
+        }
+        let mut coverage = vec![0; width * height];
+        rasterizer.for_each_pixel(|index, covered| coverage[index] = (covered * 256.0).min(255.0) as u8);
+        Self { left: left as i32, top: ascent - top as i32, width, advance, coverage }
+    }
+}
+
+/// Outlines are placed on a grid of 1/64 px.
+fn snap(px: f32) -> f32 {
+    (px * 64.0).round() / 64.0
+}
+
+/// Straight pieces that stay within 1/16 px of a curve.
+fn chords(a: Point, b: Point, c: Point) -> u32 {
+    let mut bend = (a.x - 2.0 * b.x + c.x).abs().max((a.y - 2.0 * b.y + c.y).abs());
+    let mut chords = 1;
+    while bend > 0.25 {
+        bend /= 4.0;
+        chords *= 2;
+    }
+    chords
+}
+
+fn lerp(a: Point, b: Point, t: f32) -> Point {
+    point(a.x + (b.x - a.x) * t, a.y + (b.y - a.y) * t)
+}
+
+/// Pixels of one unit of the face's outlines at `size` pixels an em.
+pub(super) fn unit(size: f32) -> f32 {
+    size / face().units_per_em().expect("a scalable face has an em")
 }
 
 /// Top left corner of a box of the given size whose `anchor` is at (`x`, `y`).
