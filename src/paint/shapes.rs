@@ -86,66 +86,109 @@ pub(super) fn ring(cx: i32, cy: i32, radius: i32, width: i32, mut span: impl FnM
     });
 }
 
-/// The part of a ring between two angles, counter-clockwise from +x as seen on screen.
+/// The part of a ring between two angles, counter-clockwise from +x as seen on screen: for each radius of the ring, lines
+/// along chords two pixels long.
 pub(super) fn arc(center: (i32, i32), radius: i32, width: i32, angles: (f64, f64), mut span: impl FnMut(i32, i32, i32)) {
     let (start, mut end) = angles;
     if end < start {
         end += std::f64::consts::TAU;
     }
-    ring(center.0, center.1, radius, width, |y, x0, x1| {
-        for x in x0..x1 {
-            let (dx, dy) = (f64::from(x - center.0) + 0.5, f64::from(center.1 - y) - 0.5);
-            if (dy.atan2(dx) - start).rem_euclid(std::f64::consts::TAU) <= end - start {
-                span(y, x, x + 1);
-            }
+    for radius in (1..=radius.min(FAR)).rev().take(width.max(0) as usize) {
+        let radius = f64::from(radius);
+        let at = |angle: f64| {
+            let (sin, cos) = angle.sin_cos();
+            ((f64::from(center.0) + radius * cos).floor() as i32, (f64::from(center.1) - radius * sin).floor() as i32)
+        };
+        let step = (2.0 / radius.max(2.0)).asin();
+        let (mut angle, mut from) = (start, at(start));
+        while angle < end {
+            angle = (angle + step).min(end);
+            let to = at(angle);
+            line(from, to, 1, &mut span);
+            from = to;
         }
-    });
+    }
 }
 
-/// Half width of an ellipse with half axes `a` and `b`, `row` rows from its middle: a midpoint ellipse, mirrored as a disc.
-fn ellipse_half_width(a: i32, b: i32, row: i32) -> i32 {
-    let (a, b, y) = (f64::from(a), f64::from(b), f64::from(row) + 1.0);
+/// How far row (or, with the axes swapped, column) `offset` of an ellipse reaches from its middle, px.
+///
+/// `a` and `b` are the half axes along and across the row. With an even length across, `offset` counts from the line
+/// between the two middle rows, else from the middle row.
+fn ellipse_reach(a: f64, b: f64, offset: i32) -> i32 {
+    let y = f64::from(offset) + if b.fract() == 0.0 { 1.0 } else { 0.0 };
     let reach = |y: f64| a * (1.0 - (y / b) * (y / b)).max(0.0).sqrt();
-    // Flat parts are walked column by column, steep ones row by row.
+    // A midpoint ellipse: flat parts are walked column by column, steep ones row by row.
     let flat = reach(y - 0.5).ceil() - 1.0;
     let half = if b * b * flat < a * a * (y - 0.5) { flat } else { (reach(y) + 0.5).ceil() - 1.0 };
     half.max(0.0) as i32
 }
 
-/// The columns of one row of the ellipse inscribed in a `w` by `h` box.
-fn ellipse_row(w: i32, h: i32, row: i32) -> (i32, i32) {
-    let (a, b) = ((w + 1) / 2, (h + 1) / 2);
-    let from_middle = if row < b { b - 1 - row } else { row - (h - b) };
-    let half = ellipse_half_width(a, b, from_middle);
-    (a - half, w - a + half)
+/// An ellipse inscribed in a box with the given sides.
+#[derive(Clone, Copy)]
+struct Ellipse {
+    w: i32,
+    h: i32,
+}
+
+impl Ellipse {
+    /// Rows from the middle.
+    fn offset(self, row: i32) -> i32 {
+        if row < self.h / 2 { (self.h - 1) / 2 - row } else { row - self.h / 2 }
+    }
+
+    /// Half width of a row given by its offset from the middle.
+    fn half_width(self, offset: i32) -> i32 {
+        ellipse_reach(f64::from(self.w) / 2.0, f64::from(self.h) / 2.0, offset)
+    }
+
+    /// Half width of what lies inside this ellipse's rim, as [`hole_half_width`] for discs.
+    fn hole_half_width(self, offset: i32) -> i32 {
+        let (a, b) = (i64::from(self.w), i64::from(self.h));
+        let steep_reach = self.half_width(offset) - 1;
+        let across = Self { w: self.h, h: self.w };
+        let in_hole = |column: i32| {
+            let steep = b * b * i64::from(column) > a * a * i64::from(offset);
+            if steep { column < steep_reach } else { offset < across.half_width(column) - 1 }
+        };
+        (0..=self.w / 2).take_while(|&column| in_hole(column)).count() as i32
+    }
+
+    /// The columns, from the box's left side, that a half width stands for.
+    fn columns(self, half: i32) -> (i32, i32) {
+        (self.w / 2 - half, (self.w + 1) / 2 + half)
+    }
 }
 
 /// The filled ellipse inscribed in a box.
 pub(super) fn ellipse(x: i32, y: i32, w: i32, h: i32, mut span: impl FnMut(i32, i32, i32)) {
-    let (w, h) = (w.min(FAR), h.min(FAR));
-    for row in 0..h {
-        let (from, to) = ellipse_row(w, h, row);
+    let ellipse = Ellipse { w: w.min(FAR), h: h.min(FAR) };
+    for row in 0..ellipse.h {
+        let (from, to) = ellipse.columns(ellipse.half_width(ellipse.offset(row)));
         span(y + row, x + from, x + to);
     }
 }
 
-/// An ellipse less the ellipse of the box that is `width` smaller on each side.
+/// The pixels of an ellipse within `width` of its rim.
 pub(super) fn ellipse_outline(x: i32, y: i32, w: i32, h: i32, width: i32, mut span: impl FnMut(i32, i32, i32)) {
-    let (w, h, width) = (w.min(FAR), h.min(FAR), width.clamp(0, FAR));
-    let (hole_w, hole_h) = (w - 2 * width, h - 2 * width);
-    for row in 0..h {
-        let (from, to) = ellipse_row(w, h, row);
-        if hole_w > 0 && (width..width + hole_h).contains(&row) {
-            let (hole_from, hole_to) = ellipse_row(hole_w, hole_h, row - width);
-            span(y + row, x + from, x + width + hole_from);
-            span(y + row, x + width + hole_to, x + to);
-        } else {
-            span(y + row, x + from, x + to);
-        }
+    let outer = Ellipse { w: w.min(FAR), h: h.min(FAR) };
+    if width < 1 {
+        return;
+    }
+    if 2 * i64::from(width) >= i64::from(outer.w.min(outer.h)) {
+        return ellipse(x, y, w, h, span);
+    }
+    let inner = Ellipse { w: outer.w - 2 * (width - 1), h: outer.h - 2 * (width - 1) };
+    for row in 0..outer.h {
+        let offset = outer.offset(row);
+        let (from, to) = outer.columns(outer.half_width(offset));
+        let (hole_from, hole_to) = outer.columns(inner.hole_half_width(offset));
+        span(y + row, x + from, x + hole_from.min(to));
+        span(y + row, x + hole_to.max(from), x + to);
     }
 }
 
-/// An ellipse of full axes `w` and `h` about a center, turned counter-clockwise as seen on screen.
+/// An ellipse of full axes `w` and `h` about a center, turned counter-clockwise as seen on screen: the upright ellipse's
+/// pixels, turned.
 pub(super) fn ellipse_turned(
     center: (i32, i32),
     w: i32,
@@ -153,24 +196,28 @@ pub(super) fn ellipse_turned(
     angle: f64,
     mut span: impl FnMut(i32, i32, i32),
 ) {
-    let (a, b) = (f64::from(w.min(FAR)) / 2.0, f64::from(h.min(FAR)) / 2.0);
-    if a <= 0.0 || b <= 0.0 {
+    let ellipse = Ellipse { w: w.min(FAR), h: h.min(FAR) };
+    if ellipse.w < 1 || ellipse.h < 1 {
         return;
     }
-    // p dx^2 + 2 q dx dy + r dy^2 <= 1
     let (sin, cos) = angle.sin_cos();
-    let (aa, bb) = (1.0 / (a * a), 1.0 / (b * b));
-    let (p, q, r) = (cos * cos * aa + sin * sin * bb, sin * cos * (bb - aa), sin * sin * aa + cos * cos * bb);
-    let reach = (p * a * a * b * b).sqrt();
-    for row in (-reach).floor() as i32..reach.ceil() as i32 {
-        let dy = f64::from(row) + 0.5;
-        let root = q * q * dy * dy - p * (r * dy * dy - 1.0);
-        if root < 0.0 {
-            continue;
+    let (w, h) = (f64::from(ellipse.w), f64::from(ellipse.h));
+    let box_w = ((w * cos).abs() + (h * sin).abs()) as i32;
+    let box_h = ((w * sin).abs() + (h * cos).abs()) as i32;
+    for row in 0..box_h {
+        for column in 0..box_w {
+            let dx = f64::from(column) + 0.5 - f64::from(box_w) / 2.0;
+            let dy = f64::from(row) + 0.5 - f64::from(box_h) / 2.0;
+            let u = (dx * cos - dy * sin + w / 2.0).floor() as i32;
+            let v = (dx * sin + dy * cos + h / 2.0).floor() as i32;
+            if (0..ellipse.h).contains(&v) {
+                let (from, to) = ellipse.columns(ellipse.half_width(ellipse.offset(v)));
+                if (from..to).contains(&u) {
+                    let x = center.0 - box_w / 2 + column;
+                    span(center.1 - box_h / 2 + row, x, x + 1);
+                }
+            }
         }
-        let (middle, half) = (-q * dy / p, root.sqrt() / p);
-        let (from, to) = ((middle - half - 0.5).ceil() as i32, (middle + half - 0.5).floor() as i32 + 1);
-        span(center.1 + row, center.0 + from, center.0 + to);
     }
 }
 
