@@ -214,7 +214,9 @@ def write_synced(path, text):
         file.flush()
         os.fsync(file.fileno())
     os.replace(new, path)
-    os.sync()
+    folder = os.open(path.parent, os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)
 
 
 def sha256(file):
