@@ -3,14 +3,15 @@
 use std::any::{Any, type_name};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bevy::prelude::*;
 
-use super::{Environment, Layout};
+use super::{Environment, Layout, plain_loop};
 use crate::paint::Canvas;
 use crate::sim::{
-    Action, Episode, EpisodeTally, FinalObservation, FinishedEpisode, Frame, Group, InstanceId, InstanceTask,
-    Observation, ObservationMode, Purpose, Seed, StepRecord,
+    ACTION_DIM, Action, Episode, EpisodeTally, FinalObservation, FinishedEpisode, Frame, Group, InstanceId,
+    InstanceTask, Observation, ObservationMode, Purpose, Seed, StepRecord,
 };
 use crate::task::Task;
 
@@ -66,8 +67,10 @@ pub(super) type SharedParams = Arc<dyn Any + Send + Sync>;
 #[derive(Clone, Copy)]
 pub struct EnvHooks {
     name: &'static str,
+    step_nanos: u64,
     parse: fn(&Task) -> Result<SharedParams, String>,
     layout: fn(&SharedParams) -> Layout,
+    time_plain_loop: fn(&Task, &SharedParams, u64, u32, &[[f32; ACTION_DIM]]) -> Duration,
     insert: fn(&mut EntityWorldMut, SharedParams, Seed, u64),
     copy: fn(&World, Entity, &mut World, Entity),
     draw: fn(&World, Entity, &mut dyn Canvas, Seed) -> bool,
@@ -107,6 +110,17 @@ impl HostedTask {
     pub fn layout(&self) -> &Layout {
         &self.layout
     }
+
+    /// Typical time of one step, ns.
+    pub fn step_nanos(&self) -> u64 {
+        self.hooks.step_nanos
+    }
+
+    /// Time that `steps` control steps of `instances` instances take in a plain loop on one thread, with the rows of
+    /// `actions` in turn: what a simulation is measured against.
+    pub fn time_plain_loop(&self, task: &Task, instances: u64, steps: u32, actions: &[[f32; ACTION_DIM]]) -> Duration {
+        (self.hooks.time_plain_loop)(task, &self.params, instances, steps, actions)
+    }
 }
 
 /// The hosted tasks of a world, in the order of its task table.
@@ -117,11 +131,15 @@ impl EnvCatalog {
     pub(super) fn register<E: Environment>(&mut self) {
         let hooks = EnvHooks {
             name: E::NAME,
+            step_nanos: E::STEP_NANOS,
             parse: |task| {
                 let params: E::Params = task.params.into_rust().map_err(|problem| problem.to_string())?;
                 Ok(Arc::new(params))
             },
             layout: |params| E::layout(concrete::<E>(params).as_ref()),
+            time_plain_loop: |task, params, instances, steps, actions| {
+                plain_loop::time::<E>(task, &concrete::<E>(params), instances, steps, actions)
+            },
             insert: |entity, params, seed, stream| {
                 let params = concrete::<E>(&params);
                 let state = E::new(&params, &mut seed.rng(Purpose::Construct, stream, 0));
@@ -223,7 +241,8 @@ pub fn spawn_instance(
     entity.id()
 }
 
-/// Makes `to` the same as `from` in everything that decides its future: environment state, episode, rows.
+/// Makes `to` the same as `from` in everything that decides its future until the episode ends: environment state,
+/// episode, rows, picture. Later episodes differ, for each instance draws them from its own stream.
 pub fn copy_instance(world: &mut World, from: Entity, to: Entity) {
     // A world cannot be borrowed twice, so the copy goes through a scratch world's entity.
     let hooks = *world.entity(from).get::<Hooks>().expect("an instance has hooks");
@@ -240,7 +259,12 @@ pub fn copy_instance(world: &mut World, from: Entity, to: Entity) {
         *source.get::<StepRecord>().expect("an instance has a record"),
         *source.get::<InstanceTask>().expect("an instance has a task"),
     );
-    world.entity_mut(to).insert((parts, hooks));
+    let frame = source.get::<Frame>().cloned();
+    let mut target = world.entity_mut(to);
+    target.insert((parts, hooks));
+    if let (Some(frame), true) = (frame, target.contains::<Frame>()) {
+        target.insert(frame);
+    }
 }
 
 /// Paints the present state of an instance; `false` if the entity is none or has not started.
@@ -258,14 +282,18 @@ pub fn save_instance(world: &World, entity: Entity) -> Result<serde_json::Value,
     (hooks.save)(world, entity).map_err(|problem| EnvError::Saved { environment: hooks.name, problem })
 }
 
-/// Gives an instance a saved environment state.
+/// Gives an instance a saved environment state. Its rows and picture follow with the next step.
 ///
 /// # Errors
 ///
 /// [`EnvError::Saved`] when the value is not such a state; the instance is unchanged then.
 pub fn restore_instance(world: &mut World, entity: Entity, saved: serde_json::Value) -> Result<(), EnvError> {
     let hooks = world.get::<Hooks>(entity).expect("an instance has hooks").0;
-    (hooks.restore)(world, entity, saved).map_err(|problem| EnvError::Saved { environment: hooks.name, problem })
+    (hooks.restore)(world, entity, saved).map_err(|problem| EnvError::Saved { environment: hooks.name, problem })?;
+    if let Some(mut frame) = world.get_mut::<Frame>(entity) {
+        frame.backdrop_episode = None;
+    }
+    Ok(())
 }
 
 fn concrete<E: Environment>(params: &SharedParams) -> Arc<E::Params> {
