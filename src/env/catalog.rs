@@ -3,15 +3,16 @@
 use std::any::{Any, type_name};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bevy::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Environment, Layout};
+use super::{Environment, Layout, plain_loop};
 use crate::paint::Canvas;
 use crate::sim::{
-    Action, Episode, EpisodeTally, FinalObservation, FinishedEpisode, Frame, Group, InstanceId, InstanceTask, OBS_DIM,
-    Observation, ObservationMode, Purpose, Seed, StepRecord,
+    ACTION_DIM, Action, Episode, EpisodeTally, FinalObservation, FinishedEpisode, Frame, Group, InstanceId,
+    InstanceTask, OBS_DIM, Observation, ObservationMode, Purpose, Seed, StepRecord,
 };
 use crate::task::Task;
 
@@ -67,8 +68,10 @@ pub(super) type SharedParams = Arc<dyn Any + Send + Sync>;
 #[derive(Clone, Copy)]
 pub struct EnvHooks {
     name: &'static str,
+    step_nanos: u64,
     parse: fn(&Task) -> Result<SharedParams, String>,
     layout: fn(&SharedParams) -> Layout,
+    time_plain_loop: fn(&Task, &SharedParams, u64, u32, &[[f32; ACTION_DIM]]) -> Duration,
     insert: fn(&mut EntityWorldMut, SharedParams, Seed, u64),
     copy: fn(&World, Entity, &mut World, Entity),
     draw: fn(&World, Entity, &mut dyn Canvas, Seed) -> bool,
@@ -108,6 +111,17 @@ impl HostedTask {
     pub fn layout(&self) -> &Layout {
         &self.layout
     }
+
+    /// Typical time of one step, ns.
+    pub fn step_nanos(&self) -> u64 {
+        self.hooks.step_nanos
+    }
+
+    /// Time that `steps` control steps of `instances` instances take in a plain loop on one thread, with the rows of
+    /// `actions` in turn: what a simulation is measured against.
+    pub fn time_plain_loop(&self, task: &Task, instances: u64, steps: u32, actions: &[[f32; ACTION_DIM]]) -> Duration {
+        (self.hooks.time_plain_loop)(task, &self.params, instances, steps, actions)
+    }
 }
 
 /// The hosted tasks of a world, in the order of its task table.
@@ -118,11 +132,15 @@ impl EnvCatalog {
     pub(super) fn register<E: Environment>(&mut self) {
         let hooks = EnvHooks {
             name: E::NAME,
+            step_nanos: E::STEP_NANOS,
             parse: |task| {
                 let params: E::Params = task.params.into_rust().map_err(|problem| problem.to_string())?;
                 Ok(Arc::new(params))
             },
             layout: |params| E::layout(concrete::<E>(params).as_ref()),
+            time_plain_loop: |task, params, instances, steps, actions| {
+                plain_loop::time::<E>(task, &concrete::<E>(params), instances, steps, actions)
+            },
             insert: |entity, params, seed, stream| {
                 let params = concrete::<E>(&params);
                 let state = E::new(&params, &mut seed.rng(Purpose::Construct, stream, 0));
@@ -224,7 +242,8 @@ pub fn spawn_instance(
     entity.id()
 }
 
-/// Makes `to` the same as `from` in everything that decides its future: environment state, episode, rows.
+/// Makes `to` the same as `from` in everything that decides its future until the episode ends: environment state,
+/// episode, rows, picture. Later episodes differ, for each instance draws them from its own stream.
 pub fn copy_instance(world: &mut World, from: Entity, to: Entity) {
     // A world cannot be borrowed twice, so the copy goes through a scratch world's entity.
     let hooks = *world.entity(from).get::<Hooks>().expect("an instance has hooks");
@@ -242,7 +261,12 @@ pub fn copy_instance(world: &mut World, from: Entity, to: Entity) {
         *source.get::<InstanceTask>().expect("an instance has a task"),
         source.get::<Action>().cloned().expect("an instance has an action"),
     );
-    world.entity_mut(to).insert((parts, hooks));
+    let frame = source.get::<Frame>().cloned();
+    let mut target = world.entity_mut(to);
+    target.insert((parts, hooks));
+    if let (Some(frame), true) = (frame, target.contains::<Frame>()) {
+        target.insert(frame);
+    }
 }
 
 /// Paints the present state of an instance; `false` if the entity is none or has not started.
@@ -303,6 +327,9 @@ pub fn restore_instance(world: &mut World, entity: Entity, saved: InstanceState)
         FinalObservation(last),
         StepRecord::default(),
     ));
+    if let Some(mut frame) = world.get_mut::<Frame>(entity) {
+        frame.backdrop_episode = None;
+    }
     Ok(())
 }
 

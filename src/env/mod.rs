@@ -6,6 +6,7 @@
 pub mod arcade;
 mod catalog;
 mod layout;
+mod plain_loop;
 mod plugin;
 mod simulation;
 

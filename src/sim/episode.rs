@@ -92,12 +92,16 @@ pub fn take_actions(
     active: Res<ActiveGroup>,
     table: Res<TaskTable>,
     mut throughput: ResMut<Throughput>,
-    mut instances: Query<(&Group, &InstanceTask, &mut Action)>,
+    mut instances: Query<(&Group, &InstanceTask, &Episode, &Observation, &mut Action, &mut FinalObservation)>,
 ) {
     let mut bad_actions = 0;
-    for (group, task, mut action) in &mut instances {
+    for (group, task, episode, observation, mut action, mut last) in &mut instances {
         if *group != active.0 {
             continue;
+        }
+        if episode.step == 0 {
+            // From here on it belongs to the new episode, whose first step may be a fault.
+            last.0 = observation.0;
         }
         let width = table.0[task.0 as usize].action_dim;
         let action = &mut action.bypass_change_detection().0;
@@ -141,9 +145,8 @@ pub fn score_episodes(
             }
             tally.success = record.success;
         } else {
-            // `last` still holds the observation before this step: `observe` wrote it there.
-            record.reward = 0.0;
-            record.terminated = false;
+            // `last` stays the observation before this step.
+            *record = StepRecord { success: tally.success, ..StepRecord::default() };
             throughput.faults += 1;
         }
         record.ending = if !sound {

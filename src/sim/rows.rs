@@ -12,7 +12,8 @@ pub const ACTION_DIM: usize = 16;
 #[derive(Component, Clone, Debug, PartialEq)]
 pub struct Observation(pub [f32; OBS_DIM]);
 
-/// The last observation of the episode that ended most recently; a reset does not overwrite it.
+/// The observation that the latest step led to: after the last step of an episode, the episode's last one, which the
+/// reset does not overwrite. The next episode takes it over with its first step.
 #[derive(Component, Clone, Debug, PartialEq)]
 pub struct FinalObservation(pub [f32; OBS_DIM]);
 

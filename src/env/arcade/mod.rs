@@ -2,7 +2,11 @@
 //!
 //! Positions are pixels of a 224x224 canvas (x right, y down), velocities pixels a step, unless a game says otherwise.
 
+mod cartpole;
+mod landing;
+mod point_maze;
 mod pong;
+mod reacher;
 mod rect;
 #[cfg(test)]
 mod vector_test;
@@ -16,6 +20,12 @@ pub struct ArcadePlugin;
 
 impl Plugin for ArcadePlugin {
     fn build(&self, app: &mut App) {
-        app.add_plugins(EnvPlugin::<pong::Pong>::default());
+        app.add_plugins((
+            EnvPlugin::<cartpole::Cartpole>::default(),
+            EnvPlugin::<landing::Landing>::default(),
+            EnvPlugin::<point_maze::PointMaze>::default(),
+            EnvPlugin::<pong::Pong>::default(),
+            EnvPlugin::<reacher::Reacher>::default(),
+        ));
     }
 }
