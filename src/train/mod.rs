@@ -1,3 +1,7 @@
 //! Runs: the learner thread, the schedule of a run, evaluation, metrics, checkpoints.
 
+pub mod config;
 pub mod messages;
+mod run_dir;
+
+pub use run_dir::RunDir;
