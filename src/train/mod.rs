@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod messages;
+pub mod metrics;
 mod run_dir;
 
 pub use run_dir::RunDir;
