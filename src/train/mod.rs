@@ -3,6 +3,7 @@
 pub mod config;
 pub mod messages;
 pub mod metrics;
+pub mod progress;
 mod run_dir;
 
 pub use run_dir::RunDir;
