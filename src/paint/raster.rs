@@ -1,5 +1,6 @@
 //! The exact rasterizer for observations.
 
+use super::resize::Resizer;
 use super::text::{SizedFace, place};
 use super::{Anchor, CANVAS_SIZE, Canvas, Color, shapes};
 
@@ -19,6 +20,7 @@ pub struct Raster {
     /// Per row of the open layer: the first column painted and the column after the last.
     painted: Vec<(i32, i32)>,
     crossings: Vec<i32>,
+    resizer: Option<Resizer>,
 }
 
 impl Default for Raster {
@@ -45,6 +47,7 @@ impl Raster {
             in_layer: false,
             painted: vec![UNPAINTED; height as usize],
             crossings: Vec::with_capacity(64),
+            resizer: None,
         }
     }
 
@@ -92,6 +95,16 @@ impl Raster {
         for (((pixel, red), green), blue) in last_pixels.iter().zip(last_red).zip(last_green).zip(last_blue) {
             [*red, *green, *blue, _] = *pixel;
         }
+    }
+
+    /// Shows the picture in `target`, shrunk or enlarged bilinearly with antialiasing.
+    pub fn resize_antialiased_into(&self, target: &mut Self) {
+        let (from, to) = ((self.width(), self.height()), (target.width(), target.height()));
+        let resizer = match &mut target.resizer {
+            Some(resizer) if resizer.fits(from, to) => resizer,
+            other => other.insert(Resizer::new(from, to)),
+        };
+        resizer.resize(&self.pixels, &mut target.pixels);
     }
 
     /// The colour as it is stored: opaque unless a layer is open.

@@ -2,8 +2,8 @@
 
 use ab_glyph::{Font, OutlineCurve};
 use tiny_skia::{
-    BlendMode, ColorU8, FillRule, FilterQuality, LineJoin, Paint, Path, PathBuilder, Pattern, Pixmap,
-    PixmapPaint, Rect, Shader, SpreadMode, Stroke, Transform,
+    BlendMode, ColorU8, FillRule, FilterQuality, LineJoin, Paint, Path, PathBuilder, Pattern, Pixmap, PixmapPaint,
+    Rect, Shader, SpreadMode, Stroke, Transform,
 };
 
 use super::text::{SizedFace, face, place, unit};
@@ -200,7 +200,8 @@ impl Canvas for Vector {
         self.touch(bounds, 1.0);
         let (scale_x, scale_y) = (self.transform.sx, self.transform.sy);
         let width = self.pixmap.width() as usize;
-        let edge = |canvas: i32, scale: f32, end: u32| ((canvas as f32 * scale).round().max(0.0) as usize).min(end as usize);
+        let edge =
+            |canvas: i32, scale: f32, end: u32| ((canvas as f32 * scale).round().max(0.0) as usize).min(end as usize);
         let columns = edge(x0, scale_x, self.pixmap.width())..edge(x1, scale_x, self.pixmap.width());
         let lines = edge(y0, scale_y, self.pixmap.height())..edge(y1, scale_y, self.pixmap.height());
         if columns.is_empty() {
@@ -265,7 +266,8 @@ impl Canvas for Vector {
     }
 
     fn ellipse_turned(&mut self, cx: i32, cy: i32, w: i32, h: i32, angle: f64, color: Color) {
-        let oval = Rect::from_xywh(-w as f32 / 2.0, -h as f32 / 2.0, w as f32, h as f32).and_then(PathBuilder::from_oval);
+        let oval =
+            Rect::from_xywh(-w as f32 / 2.0, -h as f32 / 2.0, w as f32, h as f32).and_then(PathBuilder::from_oval);
         // Positive angles of a transform turn clockwise on screen.
         let turn = Transform::from_rotate(-angle.to_degrees() as f32).post_translate(cx as f32, cy as f32);
         self.fill_path(oval.and_then(|path| path.transform(turn)), FillRule::Winding, color);
