@@ -1,2 +1,47 @@
-//! Links the native libraries.
-fn main() {}
+//! Tells the linker where libtorch and MuJoCo lie at run time.
+
+use std::path::{Path, PathBuf};
+use std::{env, process};
+
+fn main() {
+    if env::var_os("CARGO_FEATURE_LEARN").is_some() {
+        let libtorch = native("LIBTORCH");
+        require(libtorch.parent(), &libtorch.join("lib/libtorch_cpu.so"));
+        add_rpath(&libtorch.join("lib"));
+    }
+    if env::var_os("CARGO_FEATURE_MUJOCO").is_some() {
+        let lib = native("MUJOCO_DYNAMIC_LINK_DIR");
+        require(lib.ancestors().nth(2), &lib.join("libmujoco.so"));
+        add_rpath(&lib);
+    }
+}
+
+/// The folder that `.cargo/config.toml`, or the user's environment, names.
+fn native(variable: &str) -> PathBuf {
+    println!("cargo::rerun-if-env-changed={variable}");
+    match env::var_os(variable) {
+        Some(folder) => PathBuf::from(folder),
+        None => fail(&format!("{variable} is not set: build inside the checkout, whose .cargo/config.toml sets it")),
+    }
+}
+
+/// Ends the build unless `library` is there, and all of the set-up with it where `./x setup` made the folder.
+fn require(set_up: Option<&Path>, library: &Path) {
+    let stamp = set_up.filter(|folder| folder.ends_with(".native")).map(|folder| folder.join("stamp"));
+    for path in stamp.iter().map(PathBuf::as_path).chain([library]) {
+        println!("cargo::rerun-if-changed={}", path.display());
+        if !path.exists() {
+            fail(&format!("libtorch and MuJoCo are not set up ({} is missing): run ./x setup", path.display()));
+        }
+    }
+}
+
+/// Lets the binary, the tests and the benches start with no LD_LIBRARY_PATH.
+fn add_rpath(folder: &Path) {
+    println!("cargo::rustc-link-arg=-Wl,-rpath,{}", folder.display());
+}
+
+fn fail(sentence: &str) -> ! {
+    println!("cargo::error={sentence}.");
+    process::exit(1);
+}

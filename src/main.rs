@@ -1,1 +1,7 @@
-fn main() {}
+//! The `terrarium` program: see `terrarium --help`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    terrarium::cli::main()
+}

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bevy::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::{Environment, Layout, plain_loop, plugin};
 use crate::paint::Canvas;
 use crate::sim::{
     ACTION_DIM, Action, Episode, EpisodeTally, FinalObservation, FinishedEpisode, Frame, Group, InstanceId,
-    InstanceTask, Observation, ObservationMode, Purpose, Seed, StepRecord,
+    InstanceTask, OBS_DIM, Observation, ObservationMode, Purpose, Seed, StepRecord,
 };
 use crate::task::Task;
 
@@ -265,6 +266,7 @@ pub fn copy_instance(world: &mut World, from: Entity, to: Entity) {
         source.get::<EpisodeTally>().cloned().expect("an instance has a tally"),
         *source.get::<StepRecord>().expect("an instance has a record"),
         *source.get::<InstanceTask>().expect("an instance has a task"),
+        source.get::<Action>().cloned().expect("an instance has an action"),
     );
     let frame = source.get::<Frame>().cloned();
     let mut target = world.entity_mut(to);
@@ -279,24 +281,59 @@ pub fn draw_instance(world: &World, entity: Entity, canvas: &mut dyn Canvas, see
     world.get::<Hooks>(entity).is_some_and(|hooks| (hooks.0.draw)(world, entity, canvas, seed))
 }
 
-/// The environment state of an instance, as a value that [`restore_instance`] takes back.
-///
-/// # Errors
-///
-/// [`EnvError::Saved`] when the state cannot be written.
-pub fn save_instance(world: &World, entity: Entity) -> Result<serde_json::Value, EnvError> {
-    let hooks = world.get::<Hooks>(entity).expect("an instance has hooks").0;
-    (hooks.save)(world, entity).map_err(|problem| EnvError::Saved { environment: hooks.name, problem })
+/// All of an instance that decides its future, as plain data.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct InstanceState {
+    environment: serde_json::Value,
+    episode: Episode,
+    tally: EpisodeTally,
+    finished: FinishedEpisode,
+    observation: Vec<f32>,
+    final_observation: Vec<f32>,
 }
 
-/// Gives an instance a saved environment state. Its rows and picture follow with the next step.
+/// What [`restore_instance`] takes back.
 ///
 /// # Errors
 ///
-/// [`EnvError::Saved`] when the value is not such a state; the instance is unchanged then.
-pub fn restore_instance(world: &mut World, entity: Entity, saved: serde_json::Value) -> Result<(), EnvError> {
+/// [`EnvError::Saved`] when the environment's state cannot be written.
+pub fn save_instance(world: &World, entity: Entity) -> Result<InstanceState, EnvError> {
     let hooks = world.get::<Hooks>(entity).expect("an instance has hooks").0;
-    (hooks.restore)(world, entity, saved).map_err(|problem| EnvError::Saved { environment: hooks.name, problem })?;
+    let environment =
+        (hooks.save)(world, entity).map_err(|problem| EnvError::Saved { environment: hooks.name, problem })?;
+    let source = world.entity(entity);
+    let part = "a hosted instance has all parts";
+    Ok(InstanceState {
+        environment,
+        episode: source.get::<Episode>().expect(part).clone(),
+        tally: source.get::<EpisodeTally>().expect(part).clone(),
+        finished: source.get::<FinishedEpisode>().expect(part).clone(),
+        observation: source.get::<Observation>().expect(part).0.to_vec(),
+        final_observation: source.get::<FinalObservation>().expect(part).0.to_vec(),
+    })
+}
+
+/// Gives an instance a saved state.
+///
+/// # Errors
+///
+/// [`EnvError::Saved`] when the state is not one of this environment; the instance is unchanged then.
+pub fn restore_instance(world: &mut World, entity: Entity, saved: InstanceState) -> Result<(), EnvError> {
+    let hooks = world.get::<Hooks>(entity).expect("an instance has hooks").0;
+    let misfit = |problem: String| EnvError::Saved { environment: hooks.name, problem };
+    let row = |row: Vec<f32>| {
+        <[f32; OBS_DIM]>::try_from(row).map_err(|row| misfit(format!("a row has {} entries, not {OBS_DIM}", row.len())))
+    };
+    let (observation, last) = (row(saved.observation)?, row(saved.final_observation)?);
+    (hooks.restore)(world, entity, saved.environment).map_err(misfit)?;
+    world.entity_mut(entity).insert((
+        saved.episode,
+        saved.tally,
+        saved.finished,
+        Observation(observation),
+        FinalObservation(last),
+        StepRecord::default(),
+    ));
     if let Some(mut frame) = world.get_mut::<Frame>(entity) {
         frame.backdrop_episode = None;
     }

@@ -56,11 +56,10 @@ pub(super) fn schedule<E: Environment>(schedules: &mut Schedules) {
 
 /// Spreads `visit` over threads when the instances are worth it. Instances share nothing, so the result is the same.
 macro_rules! for_each_instance {
-    ($instances:expr, $nanos:expr, $visit:expr) => {{
+    ($instances:expr, $parallel:expr, $nanos:expr, $visit:expr) => {{
         let count = $instances.iter().len() as u64;
         let work = Duration::from_nanos(count * $nanos);
-        let threads = ComputeTaskPool::try_get().map_or(1, |pool| pool.thread_num());
-        if threads > 1 && work >= PARALLEL_FROM {
+        if $parallel.0 && work >= PARALLEL_FROM && ComputeTaskPool::get().thread_num() > 1 {
             $instances.par_iter_mut().for_each($visit);
         } else {
             $instances.iter_mut().for_each($visit);
@@ -70,6 +69,7 @@ macro_rules! for_each_instance {
 
 fn step<E: Environment>(
     active: Res<ActiveGroup>,
+    parallel: Res<Parallel>,
     table: Res<TaskTable>,
     mut throughput: ResMut<Throughput>,
     mut instances: Query<(&Group, &InstanceTask, &Action, &Params<E>, &mut E, &mut Episode, &mut StepRecord)>,
@@ -78,7 +78,7 @@ fn step<E: Environment>(
         return;
     }
     let started = Instant::now();
-    for_each_instance!(instances, E::STEP_NANOS, |(
+    for_each_instance!(instances, parallel, E::STEP_NANOS, |(
         group,
         task,
         action,
@@ -111,6 +111,7 @@ fn step<E: Environment>(
 
 fn observe<E: Environment>(
     active: Res<ActiveGroup>,
+    parallel: Res<Parallel>,
     table: Res<TaskTable>,
     mode: Res<ObservationMode>,
     seed: Res<Seed>,
@@ -122,7 +123,7 @@ fn observe<E: Environment>(
     }
     let started = Instant::now();
     let nanos = if mode.draws() { DRAW_NANOS } else { E::STEP_NANOS / 4 };
-    for_each_instance!(instances, nanos, |instance| {
+    for_each_instance!(instances, parallel, nanos, |instance| {
         if *instance.group == active.0 {
             instance.write(&table, *seed);
         }

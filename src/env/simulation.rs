@@ -7,7 +7,7 @@ use bevy::prelude::*;
 
 use super::{EnvCatalog, EnvError, HostedTask, HostedTasks, arcade, spawn_instance};
 use crate::sim::{
-    Action, ActiveGroup, ControlStep, Group, InstanceId, InstanceTask, ObservationMode, Seed, SimPlugin, StartEpisodes,
+    Action, ActiveGroup, ControlStep, Group, InstanceId, InstanceTask, ObservationMode, Parallel, Seed, SimPlugin, StartEpisodes,
     TaskTable, Throughput,
 };
 use crate::task::Task;
@@ -34,7 +34,8 @@ pub struct SimulationConfig {
     pub seed: Seed,
     /// State rows, pictures, or both.
     pub observation: ObservationMode,
-    /// Threads that step instances; `None` takes one a core.
+    /// Threads that step instances; `None` takes one a core. The first simulation of a process that takes several decides
+    /// how many there are.
     pub threads: Option<usize>,
 }
 
@@ -52,12 +53,12 @@ impl Simulation {
     /// [`EnvError`] when a task cannot be hosted.
     pub fn new(config: &SimulationConfig) -> Result<Self, EnvError> {
         let mut app = App::new();
-        if let Some(threads) = config.threads {
+        if let Some(threads) = config.threads.filter(|&threads| threads > 1) {
             bevy::tasks::ComputeTaskPool::get_or_init(|| {
                 bevy::tasks::TaskPoolBuilder::new().num_threads(threads).thread_name("simulation".to_owned()).build()
             });
         }
-        app.add_plugins((TaskPoolPlugin::default(), SimPlugin { observation: config.observation }, EnvironmentsPlugin));
+        app.add_plugins((TaskPoolPlugin::default(), SimPlugin { observation: config.observation, parallel: Parallel(config.threads != Some(1)) }, EnvironmentsPlugin));
         let instances = populate(app.world_mut(), config)?;
         app.finish();
         app.cleanup();

@@ -38,7 +38,7 @@ impl Color {
     /// From `self` at `t` = 0 to `other` at `t` = 1, each channel truncated to an integer. Opaque.
     #[must_use]
     pub fn blend(self, other: Self, t: f64) -> Self {
-        let mix = |a: u8, b: u8| (f64::from(a) + (f64::from(b) - f64::from(a)) * t) as u8;
+        let mix = |a: u8, b: u8| (f64::from(a) * (1.0 - t) + f64::from(b) * t) as u8;
         Self::rgb(mix(self.r, other.r), mix(self.g, other.g), mix(self.b, other.b))
     }
 }

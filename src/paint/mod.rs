@@ -7,6 +7,7 @@
 mod canvas;
 mod color;
 mod raster;
+mod shapes;
 mod text;
 mod vector;
 

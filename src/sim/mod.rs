@@ -15,6 +15,6 @@ pub use episode::{Ending, Episode, EpisodeTally, FinishedEpisode, StepRecord, sc
 pub use frame::{FRAME_BYTES, FRAME_SIZE, Frame, ObservationMode};
 pub use instance::{Group, InstanceId, InstanceTask, TaskTable};
 pub use rows::{ACTION_DIM, Action, FinalObservation, OBS_DIM, Observation};
-pub use schedule::{ActiveGroup, ControlStep, SimPlugin, SimSystems, StartEpisodes};
+pub use schedule::{ActiveGroup, ControlStep, Parallel, SimPlugin, SimSystems, StartEpisodes};
 pub use seed::{Purpose, Rng, Seed};
 pub use throughput::Throughput;

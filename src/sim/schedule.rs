@@ -32,10 +32,16 @@ pub enum SimSystems {
 #[derive(Resource, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ActiveGroup(pub Group);
 
+/// Whether phases may spread instances over threads; results are the same either way.
+#[derive(Resource, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parallel(pub bool);
+
 /// Adds the control-step schedule and the systems that every instance shares.
 pub struct SimPlugin {
     /// Which observations instances produce.
     pub observation: ObservationMode,
+    /// Whether phases may spread instances over threads.
+    pub parallel: Parallel,
 }
 
 impl Plugin for SimPlugin {
@@ -52,6 +58,7 @@ impl Plugin for SimPlugin {
         app.add_schedule(schedule)
             .add_schedule(start)
             .insert_resource(self.observation)
+            .insert_resource(self.parallel)
             .insert_resource(ActiveGroup(Group(0)))
             .init_resource::<Throughput>()
             .add_systems(

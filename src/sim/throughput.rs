@@ -22,3 +22,19 @@ pub struct Throughput {
     /// Time in [`SimSystems::Reset`](super::SimSystems::Reset).
     pub reset_time: Duration,
 }
+
+impl Throughput {
+    /// What came on top of `earlier`.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            steps: self.steps - earlier.steps,
+            episodes: self.episodes - earlier.episodes,
+            faults: self.faults - earlier.faults,
+            bad_actions: self.bad_actions - earlier.bad_actions,
+            step_time: self.step_time - earlier.step_time,
+            observe_time: self.observe_time - earlier.observe_time,
+            reset_time: self.reset_time - earlier.reset_time,
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! `terrarium bench env`: steps and pictures a second of every hosted task, and the split by phase.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::env::{Simulation, SimulationConfig};
+use crate::sim::{Action, Group, ObservationMode, Purpose, Rng, Seed, Throughput};
+use crate::task::{Registry, Task, TaskSet};
+
+/// Instances of each measurement of states.
+const INSTANCES: usize = 1024;
+/// Instances of each measurement of pictures.
+const DRAWN_INSTANCES: usize = 8;
+
+/// What a task's measurement gave.
+#[derive(serde::Serialize)]
+struct Speed {
+    /// Steps a second on one core, states only.
+    one_core: f64,
+    /// The same on all cores.
+    all_cores: f64,
+    /// Steps a second on one core with a picture each.
+    rgb_one_core: f64,
+    /// Shares of a step's time on one core, states only.
+    phases: Phases,
+}
+
+#[derive(serde::Serialize)]
+struct Phases {
+    step: f64,
+    observe: f64,
+    reset: f64,
+    rest: f64,
+}
+
+/// Measures the tasks that the words `task=…` or `domain=…` name, all hosted ones without them.
+pub(super) fn run(words: &[String], json: bool) -> anyhow::Result<()> {
+    let (mut of, mut seconds) = (None, 0.5);
+    for word in words {
+        match word.split_once('=') {
+            Some(("task" | "domain", value)) => of = Some(value.to_owned()),
+            Some(("seconds", value)) => {
+                seconds = value
+                    .parse()
+                    .ok()
+                    .filter(|s: &f64| *s > 0.0)
+                    .ok_or_else(|| super::Misuse(format!("seconds={value:?} cannot be read; expected a positive number")))?;
+            }
+            _ => {
+                let sentence = format!("{word:?} is no setting of bench env; the settings are task=, domain= and seconds=");
+                return Err(super::Misuse(sentence).into());
+            }
+        }
+    }
+    let registry = Registry::builtin()?;
+    let tasks = match &of {
+        Some(text) => TaskSet::parse(text, &registry)?.tasks().to_vec(),
+        None => registry.tasks().to_vec(),
+    };
+    let time = Duration::from_secs_f64(seconds);
+    let mut speeds = serde_json::Map::new();
+    if !json {
+        println!(
+            "{:<32} {:>12} {:>12} {:>10}   {:>6} {:>8} {:>6} {:>6}",
+            "task", "one core", "all cores", "rgb", "step", "observe", "reset", "rest"
+        );
+    }
+    for task in &tasks {
+        let speed = measure_task(task, time)?;
+        if json {
+            speeds.insert(task.id.clone(), serde_json::to_value(&speed)?);
+        } else {
+            let percent = |share: f64| format!("{:.0} %", 100.0 * share);
+            println!(
+                "{:<32} {:>12.0} {:>12.0} {:>10.0}   {:>6} {:>8} {:>6} {:>6}",
+                task.id,
+                speed.one_core,
+                speed.all_cores,
+                speed.rgb_one_core,
+                percent(speed.phases.step),
+                percent(speed.phases.observe),
+                percent(speed.phases.reset),
+                percent(speed.phases.rest)
+            );
+        }
+    }
+    if json {
+        let cores = std::thread::available_parallelism()?.get();
+        println!("{}", serde_json::json!({ "cores": cores, "unit": "steps/s", "tasks": speeds }));
+    }
+    Ok(())
+}
+
+fn measure_task(task: &Task, time: Duration) -> anyhow::Result<Speed> {
+    let (one_core, throughput) = measure(task, INSTANCES, ObservationMode::State, Some(1), time)?;
+    let (all_cores, _) = measure(task, INSTANCES, ObservationMode::State, None, time)?;
+    let (rgb_one_core, _) = measure(task, DRAWN_INSTANCES, ObservationMode::StateRgb, Some(1), time)?;
+    let whole = throughput.steps as f64 / one_core;
+    let share = |part: Duration| part.as_secs_f64() / whole;
+    let (step, observe, reset) =
+        (share(throughput.step_time), share(throughput.observe_time), share(throughput.reset_time));
+    let rest = (1.0 - step - observe - reset).max(0.0);
+    Ok(Speed { one_core, all_cores, rgb_one_core, phases: Phases { step, observe, reset, rest } })
+}
+
+/// Steps a second under random actions, and where their time went.
+fn measure(
+    task: &Task,
+    instances: usize,
+    observation: ObservationMode,
+    threads: Option<usize>,
+    time: Duration,
+) -> anyhow::Result<(f64, Throughput)> {
+    let seed = Seed::new(1);
+    let mut simulation = Simulation::new(&SimulationConfig {
+        tasks: Arc::from([task.clone()]),
+        instances: vec![0; instances],
+        groups: 1,
+        seed,
+        observation,
+        threads,
+    })?;
+    let mut rng = seed.rng(Purpose::Policy, 0, 0);
+    let actions: Vec<Action> = (0..instances + 64).map(|_| random_action(&mut rng)).collect();
+    let mut holders = simulation.world_mut().query::<&mut Action>();
+    let mut one_step = |simulation: &mut Simulation, turn: usize| {
+        let world = simulation.world_mut();
+        for (mut action, next) in holders.iter_mut(world).zip(&actions[turn % 64..]) {
+            action.0 = next.0;
+        }
+        simulation.step(Group(0));
+    };
+    for turn in 0..3 {
+        one_step(&mut simulation, turn);
+    }
+    let before = simulation.throughput().clone();
+    let started = Instant::now();
+    let mut turn = 0;
+    while started.elapsed() < time {
+        one_step(&mut simulation, turn);
+        turn += 1;
+    }
+    let elapsed = started.elapsed().as_secs_f64();
+    let spent = simulation.throughput().since(&before);
+    Ok((spent.steps as f64 / elapsed, spent))
+}
+
+fn random_action(rng: &mut Rng) -> Action {
+    Action(std::array::from_fn(|_| rng.uniform(-1.0, 1.0) as f32))
+}

@@ -1,0 +1,63 @@
+//! `terrarium eval`: scores of a trained agent.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// Score a trained agent.
+#[derive(Args)]
+pub(super) struct EvalCommand {
+    /// A checkpoint, or a run, whose last checkpoint is taken.
+    checkpoint: PathBuf,
+    /// Episodes of each task.
+    #[arg(long, default_value_t = 20)]
+    episodes: usize,
+    /// Only this task (or comma-separated list) of those that the agent knows.
+    #[arg(long)]
+    task: Option<String>,
+    /// Seed of the episodes and of the planner.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Where tensors live: auto, cpu, cuda, cuda:N.
+    #[arg(long, default_value = "auto")]
+    device: String,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+#[cfg(not(feature = "learn"))]
+impl EvalCommand {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let _ = (self.checkpoint, self.episodes, self.task, self.seed, self.device, self.json);
+        Err(super::absent("eval", "learn"))
+    }
+}
+
+#[cfg(feature = "learn")]
+impl EvalCommand {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        use crate::newt::DeviceChoice;
+        use crate::sim::Seed;
+        use crate::train::{SavedAgent, play, report};
+
+        let device: DeviceChoice = self.device.parse()?;
+        let (device, name) = device.open()?;
+        let mut saved = SavedAgent::load(&super::existing(self.checkpoint)?, device)?;
+        eprintln!("device: {name}; checkpoint {} of step {}", saved.checkpoint.display(), saved.step);
+        let numbers: Vec<u16> = match &self.task {
+            None => (0..saved.tasks.len() as u16).collect(),
+            Some(list) => list.split(',').map(|id| saved.number(id)).collect::<Result<_, _>>()?,
+        };
+        let tasks = saved.tasks.into();
+        let statistics = play::play(&mut saved.agent, &tasks, &numbers, self.episodes.max(1), Seed::new(self.seed))?;
+        let summaries: Vec<_> =
+            statistics.summaries().into_iter().filter(|summary| summary.episodes > 0).collect();
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&summaries)?);
+        } else {
+            println!("{}", report::score_table(&summaries));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,101 @@
+//! The command line: one file a subcommand. Results go to stdout, talk to stderr; exit codes are 0 done, 1 failed,
+//! 2 misuse.
+#![expect(clippy::print_stdout, reason = "results are printed here and nowhere else")]
+
+mod bench;
+mod bench_env;
+#[cfg(feature = "learn")]
+mod bench_newt;
+mod eval;
+mod tasks;
+mod train;
+mod watch;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Simulation and experiment sandbox: MMBench tasks, the Newt world model, a window on what it plans.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Train Newt on a task, a domain, a list of them, or the soup; the same command carries an interrupted run on.
+    Train(train::TrainCommand),
+    /// Score a trained agent, planning without exploration.
+    Eval(eval::EvalCommand),
+    /// Open the window on agents: live, planning, with their training curves.
+    Watch(watch::WatchCommand),
+    /// List the tasks this build knows.
+    Tasks(tasks::TasksCommand),
+    /// Measure speed.
+    Bench(bench::BenchCommand),
+}
+
+/// Runs the program: parses, works, reports at most one error.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = match arguments.command {
+        Command::Train(command) => command.run(),
+        Command::Eval(command) => command.run(),
+        Command::Watch(command) => command.run(),
+        Command::Tasks(command) => command.run(),
+        Command::Bench(command) => command.run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("terrarium: {error:#}");
+            ExitCode::from(if is_misuse(&error) { 2 } else { 1 })
+        }
+    }
+}
+
+/// An order that cannot be carried out as it was given; exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Misuse(String);
+
+fn is_misuse(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.is::<Misuse>()
+            || cause.is::<crate::task::RegistryError>()
+            || cause.downcast_ref::<crate::train::config::ConfigError>().is_some_and(|error| error.is_misuse())
+            || is_misuse_of_learning(cause)
+    })
+}
+
+#[cfg(feature = "learn")]
+fn is_misuse_of_learning(cause: &(dyn std::error::Error + 'static)) -> bool {
+    cause.downcast_ref::<crate::train::TrainError>().is_some_and(crate::train::TrainError::is_misuse)
+}
+
+#[cfg(not(feature = "learn"))]
+fn is_misuse_of_learning(_: &(dyn std::error::Error + 'static)) -> bool {
+    false
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+/// The error of a command whose part this build leaves out.
+#[cfg(not(all(feature = "learn", feature = "view")))]
+fn absent(command: &str, feature: &str) -> anyhow::Error {
+    Misuse(format!("`terrarium {command}` needs the feature `{feature}`, which this build leaves out: build with --features {feature}")).into()
+}
+
+/// A folder argument that must exist.
+fn existing(path: PathBuf) -> anyhow::Result<PathBuf> {
+    if path.exists() { Ok(path) } else { Err(Misuse(format!("there is no such file or folder: {}", path.display())).into()) }
+}

@@ -1,0 +1,79 @@
+//! What can stop a run.
+
+use std::path::PathBuf;
+
+use super::config::ConfigError;
+use crate::data::ReplayError;
+use crate::encode::EncodeError;
+use crate::env::EnvError;
+use crate::files::FileError;
+use crate::newt::{BuildError, CheckpointError, DeviceError};
+use crate::task::RegistryError;
+
+/// Why a run, an evaluation or a checkpoint cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// Settings.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Tasks.
+    #[error(transparent)]
+    Tasks(#[from] RegistryError),
+    /// Environments.
+    #[error(transparent)]
+    Environment(#[from] EnvError),
+    /// Text embeddings.
+    #[error(transparent)]
+    Text(#[from] EncodeError),
+    /// The device.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// The model.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The model's files.
+    #[error(transparent)]
+    Model(#[from] CheckpointError),
+    /// The replay buffer's file.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+    /// A file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A part of a checkpoint that is not what it should be.
+    #[error("{problem}; remove this checkpoint and an earlier one is taken: {}", path.display())]
+    Checkpoint {
+        /// What is wrong.
+        problem: String,
+        /// Where.
+        path: PathBuf,
+    },
+    /// A folder that holds no run and no checkpoint.
+    #[error("neither a run nor a checkpoint; name a folder such as runs/TASK/SEED/NAME: {}", .0.display())]
+    NoRun(PathBuf),
+    /// The agent was not trained on a task.
+    #[error("the agent was not trained on {task:?}; it knows {known}")]
+    NotLearned {
+        /// What was asked for.
+        task: String,
+        /// What it knows.
+        known: String,
+    },
+    /// The learner's thread ended early; why.
+    #[error("{0}")]
+    Learner(String),
+    /// A figure could not be drawn.
+    #[error("the report cannot be drawn: {0}")]
+    Report(String),
+}
+
+impl TrainError {
+    /// Whether the user asked for something impossible, rather than something failing on the way.
+    pub fn is_misuse(&self) -> bool {
+        match self {
+            Self::Config(ConfigError::File(_) | ConfigError::Malformed { .. }) => false,
+            Self::Config(_) | Self::Tasks(_) | Self::Environment(EnvError::NotHosted { .. }) | Self::NoRun(_) | Self::NotLearned { .. } => true,
+            _ => false,
+        }
+    }
+}

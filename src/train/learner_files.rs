@@ -1,0 +1,60 @@
+//! The learner's side of a checkpoint: model, optimizers, replay buffer, generators, carried plans.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::TrainError;
+use super::checkpoint::TRAINING_STATE;
+use super::config::TrainConfig;
+use super::learner::{Learner, LearnerState};
+use super::saved_agent::AgentCard;
+use crate::data::Replay;
+use crate::files::{read, write_atomic};
+use crate::newt::Newt;
+use crate::task::Task;
+
+const LEARNER_FILE: &str = "learner.json";
+const REPLAY_FILE: &str = "replay.bin";
+
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    state: LearnerState,
+    plans: Vec<f32>,
+}
+
+impl Learner {
+    /// Writes everything into a checkpoint's folder.
+    pub(super) fn save(&self, checkpoint: &Path) -> Result<(), TrainError> {
+        let folder = checkpoint.join(TRAINING_STATE);
+        self.agent.newt().save(checkpoint)?;
+        self.replay.save(&folder.join(REPLAY_FILE))?;
+        let saved = Saved { state: self.state.clone(), plans: self.plans.to_vec() };
+        let text = serde_json::to_vec(&saved).expect("a learner's state is plain data");
+        write_atomic(&folder.join(LEARNER_FILE), &text)?;
+        AgentCard { step: self.step, ..self.card.clone() }.write(checkpoint)
+    }
+
+    /// Reads a learner that goes on as the saved one would have.
+    pub(super) fn load(
+        checkpoint: &Path,
+        config: &TrainConfig,
+        tasks: &Arc<[Task]>,
+        slots: usize,
+        device: tch::Device,
+    ) -> Result<Self, TrainError> {
+        let folder = checkpoint.join(TRAINING_STATE);
+        let path = folder.join(LEARNER_FILE);
+        let damaged = |problem: String| TrainError::Checkpoint { problem, path: path.clone() };
+        let saved: Saved =
+            serde_json::from_slice(&read(&path)?).map_err(|problem| damaged(problem.to_string()))?;
+        let newt = Newt::load(checkpoint, device)?;
+        let replay = Replay::load(&folder.join(REPLAY_FILE))?;
+        let mut learner = Self::assemble(newt, replay, saved.state, config, tasks, slots);
+        if !learner.plans.restore(&saved.plans) {
+            return Err(damaged("its plans do not fit the run's environments".to_owned()));
+        }
+        Ok(learner)
+    }
+}

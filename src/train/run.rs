@@ -1,0 +1,447 @@
+//! A training run: instances step in groups, the learner answers, metrics and checkpoints are written.
+//!
+//! The order of messages to the learner is fixed by the run's settings alone. An interrupt only decides after which
+//! step the run is saved, so stopping and resuming changes nothing.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::agent::{Agent, CarriedPlans};
+use super::checkpoint::{Checkpoints, RunParts};
+use super::config::{TrainArgs, TrainConfig};
+use super::evaluate::{Evaluation, evaluate};
+use super::learner::{Acting, FromLearner, Learner, LearnerConfig, LearnerHandle, LearnerState, ToLearner};
+use super::metrics::{EpisodeResult, EpisodeStatistics, Metrics, Phase, Values};
+use super::progress::Progress;
+use super::saved_agent::AgentCard;
+use super::{RunDir, TrainError, gather, setup};
+use crate::data::{Replay, SampleBuffers};
+use crate::env::{Simulation, SimulationConfig, restore_instance, save_instance};
+use crate::newt::{Newt, SeededNoise};
+use crate::sim::{ACTION_DIM, Ending, Group, ObservationMode, Purpose, Seed};
+use crate::task::{Registry, Task, TaskSet};
+
+/// Updates between two reports of losses.
+const REPORT_EVERY: u64 = 20;
+
+/// A run that can be started or carried on.
+pub struct Run {
+    config: TrainConfig,
+    tasks: Arc<[Task]>,
+    dir: RunDir,
+    notes: Vec<String>,
+}
+
+/// How a run ended.
+pub struct RunSummary {
+    /// Whether all steps were done; otherwise it was interrupted and saved.
+    pub finished: bool,
+    /// Environment steps done.
+    pub step: u64,
+    /// The last evaluation, if there was one in this sitting.
+    pub evaluation: Option<EpisodeStatistics>,
+    /// Where the run lies.
+    pub dir: RunDir,
+    /// Time that training took, all sittings together, s.
+    pub elapsed_secs: f64,
+}
+
+impl Run {
+    /// The run that these words mean: a new one, or the one that lies in its folder already.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError`] when the words, the tasks or the folder cannot be used.
+    pub fn open(args: &TrainArgs) -> Result<Self, TrainError> {
+        let set = TaskSet::parse(args.task(), &Registry::builtin()?)?;
+        let fresh = args.resolve(&set)?;
+        let dir = RunDir::of(&fresh);
+        let config = if dir.config().is_file() {
+            args.resume(&TrainConfig::load(&dir.config())?, set.tasks().len())?
+        } else {
+            fresh
+        };
+        let notes = args.notes(&config);
+        Ok(Self { config, tasks: set.tasks().into(), dir, notes })
+    }
+
+    /// All settings.
+    pub fn config(&self) -> &TrainConfig {
+        &self.config
+    }
+
+    /// The tasks, in order.
+    pub fn tasks(&self) -> &Arc<[Task]> {
+        &self.tasks
+    }
+
+    /// Where the run lies.
+    pub fn dir(&self) -> &RunDir {
+        &self.dir
+    }
+
+    /// Trains until all steps are done or `interrupt` is set; saves in both cases.
+    ///
+    /// `started` is handed the learner's window channel once it runs.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError`]; what was saved before stays usable.
+    pub fn train(
+        self,
+        interrupt: &AtomicBool,
+        started: impl FnOnce(&LearnerHandle),
+    ) -> Result<RunSummary, TrainError> {
+        self.dir.create()?;
+        let checkpoints = Checkpoints::new(self.dir.path());
+        let last = checkpoints.last();
+        let saved = last.as_deref().map(Checkpoints::read).transpose()?;
+        self.config.save(&self.dir.config())?;
+
+        let instances = instances(&self.config, self.tasks.len());
+        let groups = if instances.len() > 1 { 2 } else { 1 };
+        let seed = Seed::new(self.config.seed);
+        let mut simulation = Simulation::new(&SimulationConfig {
+            tasks: Arc::clone(&self.tasks),
+            instances: instances.clone(),
+            groups,
+            seed,
+            observation: ObservationMode::State,
+            threads: self.config.threads,
+        })?;
+
+        let step = saved.as_ref().map_or(0, |saved| saved.step);
+        let mut progress = Progress::new("steps", self.config.steps, step);
+        for note in &self.notes {
+            progress.say(note);
+        }
+        let (device, device_name) = setup::open_device(&self.config)?;
+        progress.say(&format!("device: {device_name}"));
+        if self.config.task_dim > 0 {
+            progress.say(&format!("text embeddings: {}", self.config.text_embeddings));
+        }
+        let learner = match &last {
+            Some(checkpoint) => Learner::load(checkpoint, &self.config, &self.tasks, instances.len(), device)?,
+            None => Learner::new(&self.config, &self.tasks, instances.len(), device)?,
+        };
+        let learner = learner.spawn(setup::torch_threads(&self.config));
+        started(&learner);
+
+        let mut going = match saved {
+            None => {
+                let metrics = Metrics::create(&self.dir, self.config.seed, &self.tasks, self.config.tensorboard)?;
+                Going::start(&self.tasks, metrics)
+            }
+            Some(saved) => {
+                progress.say(&format!("resuming at step {step}"));
+                for (slot, state) in saved.instances.iter().enumerate() {
+                    let entity = simulation.instances()[slot];
+                    restore_instance(simulation.world_mut(), entity, state.clone())?;
+                }
+                Going {
+                    metrics: Metrics::resume(
+                        &self.dir,
+                        self.config.seed,
+                        saved.step,
+                        self.config.tensorboard,
+                        &saved.metrics,
+                    )?,
+                    step: saved.step,
+                    next_group: saved.next_group,
+                    statistics: saved.statistics,
+                    losses: saved.losses.into_iter().map(|(tag, value)| (tag.into(), value)).collect(),
+                    inbox: Inbox { actions: saved.pending.into_iter().map(|(g, a)| (Group(g), a)).collect(), losses: Vec::new() },
+                    evaluation: None,
+                }
+            }
+        };
+        let sitting = Sitting {
+            run: &self,
+            groups: (0..groups).map(|group| gather::members(&simulation, Group(group))).collect(),
+            instances,
+            checkpoints,
+            learner: &learner,
+        };
+        let outcome = sitting.train(&mut simulation, &mut going, &mut progress, interrupt);
+        progress.finish();
+        let finished = outcome?;
+        let summary = RunSummary {
+            finished,
+            step: going.step,
+            evaluation: going.evaluation,
+            elapsed_secs: going.metrics.elapsed_secs(),
+            dir: self.dir.clone(),
+        };
+        learner.stop();
+        Ok(summary)
+    }
+}
+
+/// The task's number of each instance: instances are dealt to the tasks in turn.
+pub(super) fn instances(config: &TrainConfig, tasks: usize) -> Vec<u16> {
+    (0..config.num_envs).map(|index| (index % tasks) as u16).collect()
+}
+
+/// Answers of the learner that came while another one was waited for.
+pub(super) struct Inbox {
+    actions: VecDeque<(Group, Vec<[f32; ACTION_DIM]>)>,
+    losses: Vec<(&'static str, f64)>,
+}
+
+impl Inbox {
+    /// Waits for the first answer that `wanted` takes; others are kept.
+    pub(super) fn wait<T>(
+        &mut self,
+        learner: &LearnerHandle,
+        wanted: impl Fn(FromLearner) -> Result<T, FromLearner>,
+    ) -> Result<T, TrainError> {
+        loop {
+            let gone = |_| TrainError::Learner("the learner's thread ended without a word".to_owned());
+            match wanted(learner.answers.recv().map_err(gone)?) {
+                Ok(found) => return Ok(found),
+                Err(FromLearner::Actions { group, actions }) => self.actions.push_back((group, actions)),
+                Err(FromLearner::Losses { losses, .. }) => self.losses = losses,
+                Err(FromLearner::Failed(problem)) => return Err(TrainError::Learner(problem)),
+                Err(FromLearner::Evaluated(_) | FromLearner::Saved) => {}
+            }
+        }
+    }
+
+    /// The next actions of `group`.
+    fn actions(&mut self, learner: &LearnerHandle, group: Group) -> Result<Vec<[f32; ACTION_DIM]>, TrainError> {
+        if let Some(index) = self.actions.iter().position(|(of, _)| *of == group) {
+            return Ok(self.actions.remove(index).expect("the index was just found").1);
+        }
+        self.wait(learner, |answer| match answer {
+            FromLearner::Actions { group: of, actions } if of == group => Ok(actions),
+            other => Err(other),
+        })
+    }
+}
+
+/// What changes while a run goes on.
+struct Going {
+    metrics: Metrics,
+    step: u64,
+    next_group: u8,
+    statistics: EpisodeStatistics,
+    losses: Values,
+    inbox: Inbox,
+    evaluation: Option<EpisodeStatistics>,
+}
+
+impl Going {
+    /// A new run.
+    fn start(tasks: &[Task], metrics: Metrics) -> Self {
+        Self {
+            metrics,
+            step: 0,
+            next_group: 0,
+            statistics: EpisodeStatistics::new(tasks),
+            losses: Values::default(),
+            inbox: Inbox { actions: VecDeque::new(), losses: Vec::new() },
+            evaluation: None,
+        }
+    }
+}
+
+impl Going {
+    /// Takes over the losses that the learner reported since the last time; `false` if there were none.
+    fn take_losses(&mut self) -> bool {
+        let losses = std::mem::take(&mut self.inbox.losses);
+        let any = !losses.is_empty();
+        if any {
+            self.losses = Values::default();
+            self.losses.extend(losses.into_iter().map(|(tag, value)| (tag.into(), value)));
+        }
+        any
+    }
+}
+
+/// What stays while a run goes on.
+struct Sitting<'a> {
+    run: &'a Run,
+    groups: Vec<Vec<usize>>,
+    instances: Vec<u16>,
+    checkpoints: Checkpoints,
+    learner: &'a LearnerHandle,
+}
+
+impl Sitting<'_> {
+    /// `true` when all steps are done, `false` after an interrupt.
+    fn train(
+        &self,
+        simulation: &mut Simulation,
+        going: &mut Going,
+        progress: &mut Progress,
+        interrupt: &AtomicBool,
+    ) -> Result<bool, TrainError> {
+        let config = &self.run.config;
+        if going.step == 0 && going.inbox.actions.is_empty() {
+            self.evaluate(going, progress, Acting::Prior)?;
+            for (group, slots) in self.groups.iter().enumerate() {
+                self.send(simulation, Group(group as u8), slots, going.step, false);
+            }
+        }
+        while going.step < config.steps {
+            let group = Group(going.next_group);
+            let slots = &self.groups[usize::from(group.0)];
+            let actions = going.inbox.actions(self.learner, group)?;
+            gather::act(simulation, slots, &actions);
+            simulation.step(group);
+            let before = going.step;
+            going.step += slots.len() as u64;
+            going.next_group = (going.next_group + 1) % self.groups.len() as u8;
+            self.send(simulation, group, slots, going.step, true);
+            self.count(simulation, slots, going, progress)?;
+
+            let passed = |every: u64| before / every.max(1) < going.step / every.max(1);
+            let done = going.step >= config.steps;
+            if passed(config.log_freq) {
+                self.log(going)?;
+            }
+            if passed(config.eval_freq) || done {
+                self.evaluate(going, progress, Acting::Plan)?;
+            }
+            let interrupted = interrupt.load(Ordering::Relaxed) && !done;
+            if interrupted || (config.save_agent && (passed(config.save_freq) || done)) {
+                self.save(simulation, going)?;
+            }
+            if interrupted {
+                progress.say(&format!("interrupted: saved at step {}; the same command carries on", going.step));
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Hands a group's rows to the learner, with the tokens they bring.
+    fn send(&self, simulation: &Simulation, group: Group, slots: &[usize], step: u64, stepped: bool) {
+        let config = &self.run.config;
+        let seeding = self.seeding_steps();
+        let acting = if step < seeding { Acting::Random } else { Acting::Plan };
+        let tokens = if stepped && step >= seeding { slots.len() as f64 * config.utd } else { 0.0 };
+        self.learner.tell(ToLearner::Rows { group, rows: gather::rows(simulation, slots, stepped), acting, tokens, step });
+    }
+
+    /// Environment steps before the first update: so many episodes of every instance.
+    fn seeding_steps(&self) -> u64 {
+        let episodes = self.run.config.seeding_coef;
+        let length = |&task: &u16| u64::from(self.run.tasks[usize::from(task)].episode_length);
+        episodes * self.instances.iter().map(length).sum::<u64>()
+    }
+
+    fn count(
+        &self,
+        simulation: &Simulation,
+        slots: &[usize],
+        going: &mut Going,
+        progress: &mut Progress,
+    ) -> Result<(), TrainError> {
+        for (task, episode) in gather::finished(simulation, slots) {
+            going.statistics.push(EpisodeResult {
+                task,
+                episode_return: episode.episode_return,
+                score: episode.score,
+                success: episode.success,
+                length: episode.length,
+                terminated: episode.ending == Some(Ending::Terminated),
+            });
+            progress.score(going.statistics.avg_score());
+        }
+        if going.take_losses() {
+            progress.losses(&going.losses);
+        }
+        progress.set(going.step);
+        Ok(())
+    }
+
+    /// One line of training metrics: episodes since the last one, latest losses, what went wrong.
+    fn log(&self, going: &mut Going) -> Result<(), TrainError> {
+        let mut values = going.statistics.values();
+        values.extend(going.losses.iter().map(|(tag, value)| (tag.to_owned().into(), value)).collect::<Vec<_>>());
+        going.metrics.log(Phase::Train, going.step, &values)?;
+        going.statistics.clear();
+        Ok(())
+    }
+
+    fn evaluate(&self, going: &mut Going, progress: &mut Progress, acting: Acting) -> Result<(), TrainError> {
+        let config = &self.run.config;
+        progress.pause(going.step);
+        let evaluation = Evaluation { number: going.step, episodes: config.eval_episodes, acting };
+        let statistics =
+            evaluate(evaluation, config, &self.run.tasks, &self.instances, self.learner, &mut going.inbox)?;
+        going.metrics.log(Phase::Eval, going.step, &statistics.values())?;
+        going.metrics.result(going.step, &statistics)?;
+        progress.say(&format!("step {}: evaluation score {:.3}", going.step, statistics.avg_score()));
+        progress.pause(going.step);
+        going.evaluation = Some(statistics);
+        Ok(())
+    }
+
+    fn save(&self, simulation: &Simulation, going: &mut Going) -> Result<(), TrainError> {
+        let folder = self.checkpoints.begin(going.step)?;
+        self.learner.tell(ToLearner::Save(folder.clone()));
+        going.inbox.wait(self.learner, |answer| match answer {
+            FromLearner::Saved => Ok(()),
+            other => Err(other),
+        })?;
+        going.take_losses();
+        let world = simulation.world();
+        let instances =
+            simulation.instances().iter().map(|&entity| save_instance(world, entity)).collect::<Result<_, _>>()?;
+        let parts = RunParts {
+            step: going.step,
+            next_group: going.next_group,
+            pending: going.inbox.actions.iter().map(|(group, actions)| (group.0, actions.clone())).collect(),
+            instances,
+            statistics: going.statistics.clone(),
+            losses: going.losses.iter().map(|(tag, value)| (tag.to_owned(), value)).collect(),
+            metrics: going.metrics.state()?,
+        };
+        self.checkpoints.commit(&folder, going.step, parts)?;
+        Ok(())
+    }
+}
+
+impl Learner {
+    /// An untrained learner.
+    fn new(config: &TrainConfig, tasks: &Arc<[Task]>, slots: usize, device: tch::Device) -> Result<Self, TrainError> {
+        let newt = setup::new_model(config, tasks, device)?;
+        let replay = Replay::new(config.buffer_size, config.horizon, newt.config().model.obs_dim as usize, newt.config().model.action_dim as usize);
+        Ok(Self::assemble(newt, replay, LearnerState::new(Seed::new(config.seed)), config, tasks, slots))
+    }
+
+    /// A learner from its parts.
+    pub(super) fn assemble(
+        newt: Newt,
+        replay: Replay,
+        state: LearnerState,
+        config: &TrainConfig,
+        tasks: &Arc<[Task]>,
+        slots: usize,
+    ) -> Self {
+        let seed = Seed::new(config.seed);
+        let plans = || CarriedPlans::new(&newt, slots);
+        Self {
+            plans: plans(),
+            eval_plans: plans(),
+            window_plans: plans(),
+            eval_noise: SeededNoise::new(seed.derive(Purpose::Evaluate, 0)),
+            window_noise: SeededNoise::new(seed.derive(Purpose::Draw, 0)),
+            sampled: SampleBuffers::new(&replay, config.batch_size),
+            config: LearnerConfig {
+                batch_size: config.batch_size,
+                horizon: config.horizon,
+                report_every: REPORT_EVERY,
+                seed,
+            },
+            agent: Agent::new(newt, config.mpc),
+            card: AgentCard { tasks: tasks.iter().map(|task| task.id.clone()).collect(), mpc: config.mpc, step: 0 },
+            step: 0,
+            replay,
+            state,
+        }
+    }
+}

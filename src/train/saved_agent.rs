@@ -1,0 +1,88 @@
+//! An agent on disk: its weights, and the tasks that they were learned for.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use tch::Device;
+
+use super::TrainError;
+use super::agent::Agent;
+use super::checkpoint::Checkpoints;
+use crate::files::{read, write_atomic};
+use crate::newt::Newt;
+use crate::task::{Registry, Task};
+
+const FILE: &str = "agent.json";
+
+/// What an agent's folder says beside its weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AgentCard {
+    /// Ids of the tasks, in the order of the model's task tables.
+    pub(super) tasks: Vec<String>,
+    /// Whether it acts by planning.
+    pub(super) mpc: bool,
+    /// Environment steps that it was trained for.
+    pub(super) step: u64,
+}
+
+impl AgentCard {
+    /// Writes it into a checkpoint's folder.
+    pub(super) fn write(&self, checkpoint: &Path) -> Result<(), TrainError> {
+        let text = serde_json::to_vec_pretty(self).expect("a card is plain data");
+        Ok(write_atomic(&checkpoint.join(FILE), &text)?)
+    }
+}
+
+/// A trained agent with its tasks.
+pub struct SavedAgent {
+    /// The agent.
+    pub agent: Agent,
+    /// Its tasks; an index into them is a task's number in its requests.
+    pub tasks: Vec<Task>,
+    /// Environment steps that it was trained for.
+    pub step: u64,
+    /// The checkpoint it was read from.
+    pub checkpoint: PathBuf,
+}
+
+impl SavedAgent {
+    /// Reads the agent at `path`: a checkpoint, or a run, whose last checkpoint is taken.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError`] when there is none, it is damaged, or its tasks are unknown.
+    pub fn load(path: &Path, device: Device) -> Result<Self, TrainError> {
+        let checkpoint = find(path).ok_or_else(|| TrainError::NoRun(path.to_owned()))?;
+        let file = checkpoint.join(FILE);
+        let card: AgentCard = serde_json::from_slice(&read(&file)?)
+            .map_err(|problem| TrainError::Checkpoint { problem: problem.to_string(), path: file.clone() })?;
+        let registry = Registry::builtin()?;
+        let tasks = card.tasks.iter().map(|id| registry.task(id).cloned()).collect::<Result<Vec<_>, _>>()?;
+        let newt = Newt::load_weights(&checkpoint, device)?;
+        Ok(Self { agent: Agent::new(newt, card.mpc), tasks, step: card.step, checkpoint })
+    }
+}
+
+/// The checkpoint that a path means.
+fn find(path: &Path) -> Option<PathBuf> {
+    if path.join(FILE).is_file() {
+        return Some(path.to_owned());
+    }
+    Checkpoints::new(path).last()
+}
+
+impl SavedAgent {
+    /// The number of a task in the agent's requests.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::NotLearned`] when the agent does not know the task.
+    pub fn number(&self, id: &str) -> Result<u16, TrainError> {
+        let position = self.tasks.iter().position(|task| task.id == id);
+        position.map(|number| number as u16).ok_or_else(|| TrainError::NotLearned {
+            task: id.to_owned(),
+            known: self.tasks.iter().map(|task| task.id.as_str()).collect::<Vec<_>>().join(", "),
+        })
+    }
+}

@@ -1,0 +1,162 @@
+//! A run that is interrupted, killed or given other threads ends with the same bytes as one that is left alone.
+#![cfg(feature = "learn")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use terrarium::train::metrics::TIME_TAGS;
+
+/// A run of a few seconds: every part takes part, none is large.
+const SETTINGS: &[&str] = &[
+    "task=pygame-reacher-easy,pygame-landing",
+    "device=cpu",
+    "torch_threads=1",
+    "enc_dim=16",
+    "mlp_dim=16",
+    "latent_dim=16",
+    "task_dim=8",
+    "num_q=2",
+    "num_enc_layers=2",
+    "iterations=2",
+    "num_samples=16",
+    "num_elites=4",
+    "num_pi_trajs=2",
+    "batch_size=16",
+    "num_envs=4",
+    "utd=0.2",
+    "seeding_coef=1",
+    "steps=3_200",
+    "eval_freq=1_600",
+    "eval_episodes=1",
+    "log_freq=200",
+    "save_freq=400",
+];
+
+fn start(runs: &Path, further: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_terrarium"))
+        .arg("train")
+        .args(SETTINGS)
+        .args(further)
+        .arg(format!("runs_dir={}", runs.display()))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts")
+}
+
+/// Runs to the end.
+fn finish(runs: &Path, further: &[&str]) {
+    let output = start(runs, further).wait_with_output().expect("the program ends");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn run_dir(runs: &Path) -> PathBuf {
+    runs.join("pygame-reacher-easy+pygame-landing/1/default")
+}
+
+fn model(runs: &Path) -> Vec<u8> {
+    fs::read(run_dir(runs).join("checkpoints/3200/model.safetensors")).expect("the run left its last checkpoint")
+}
+
+/// The lines of metrics without the wall clock.
+fn timeless_metrics(runs: &Path) -> Vec<serde_json::Value> {
+    let text = fs::read_to_string(run_dir(runs).join("metrics.jsonl")).expect("the run left its metrics");
+    let timeless = |line: &str| {
+        let mut line: serde_json::Value = serde_json::from_str(line).expect("a line is JSON");
+        let tags = line.as_object_mut().expect("a line is an object");
+        tags.retain(|tag, _| !TIME_TAGS.iter().any(|time| tag.ends_with(time)));
+        line
+    };
+    text.lines().map(timeless).collect()
+}
+
+/// Waits until the run has lines of metrics up to `step`.
+fn wait_for_step(runs: &Path, step: u64, child: &mut Child) {
+    let started = Instant::now();
+    let metrics = run_dir(runs).join("metrics.jsonl");
+    loop {
+        let text = fs::read_to_string(&metrics).unwrap_or_default();
+        let last = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()).last();
+        if last.and_then(|line| line["step"].as_u64()).is_some_and(|reached| reached >= step) {
+            return;
+        }
+        assert!(child.try_wait().expect("the program is ours").is_none(), "the run ended before step {step}");
+        assert!(started.elapsed() < Duration::from_secs(300), "no step {step} within five minutes");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn signal(child: &Child, name: &str) {
+    let status = Command::new("kill").args([name, &child.id().to_string()]).status().expect("kill runs");
+    assert!(status.success());
+}
+
+#[test]
+fn an_interrupted_a_killed_and_an_untouched_run_end_with_the_same_bytes() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let untouched = folder.path().join("untouched");
+    finish(&untouched, &[]);
+
+    // SIGINT and SIGTERM save and exit with 0.
+    let interrupted = folder.path().join("interrupted");
+    for (name, step) in [("-INT", 600), ("-TERM", 1_900)] {
+        let mut child = start(&interrupted, &[]);
+        wait_for_step(&interrupted, step, &mut child);
+        signal(&child, name);
+        let output = child.wait_with_output().expect("the program ends");
+        let talk = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{talk}");
+        assert!(talk.contains("the same command carries on"), "{talk}");
+    }
+    finish(&interrupted, &[]);
+    assert!(model(&interrupted) == model(&untouched), "an interrupted run learned another model");
+    assert_eq!(timeless_metrics(&interrupted), timeless_metrics(&untouched));
+
+    // `kill -9` at any moment: what was saved before is whole.
+    let killed = folder.path().join("killed");
+    for delay in [30, 170, 410, 700, 50] {
+        let mut child = start(&killed, &[]);
+        if delay > 100 {
+            wait_for_step(&killed, delay * 3, &mut child);
+        }
+        std::thread::sleep(Duration::from_millis(delay));
+        // The run may have ended by itself on a fast machine; then there is nothing to kill.
+        let _ = child.kill();
+        child.wait().expect("the program ends");
+    }
+    finish(&killed, &[]);
+    assert!(model(&killed) == model(&untouched), "a killed run learned another model");
+    assert_eq!(timeless_metrics(&killed), timeless_metrics(&untouched));
+
+    // The number of threads that step environments changes nothing.
+    let threaded = folder.path().join("threaded");
+    finish(&threaded, &["threads=1"]);
+    assert!(model(&threaded) == model(&untouched), "the number of threads changed the model");
+}
+
+#[test]
+fn a_damaged_checkpoint_is_named_and_an_earlier_one_still_serves() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    finish(folder.path(), &[]);
+    let last = run_dir(folder.path()).join("checkpoints/3200");
+    let model = last.join("model.safetensors");
+    let whole = fs::read(&model).expect("the checkpoint is there");
+    fs::write(&model, &whole[..whole.len() / 2]).expect("the checkpoint can be cut");
+    let eval = |path: &Path| {
+        let output = Command::new(env!("CARGO_BIN_EXE_terrarium"))
+            .args(["eval", "--episodes", "1", "--device", "cpu"])
+            .arg(path)
+            .output()
+            .expect("the program starts");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, talk) = eval(&last);
+    assert_eq!(code, Some(1), "{talk}");
+    assert!(talk.contains("model.safetensors") && talk.lines().last().is_some_and(|line| line.len() < 400), "{talk}");
+    let (code, talk) = eval(&run_dir(folder.path()).join("checkpoints/2800"));
+    assert_eq!(code, Some(0), "{talk}");
+    let (code, talk) = eval(&folder.path().join("nothing"));
+    assert_eq!(code, Some(2), "{talk}");
+}
