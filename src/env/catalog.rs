@@ -1,14 +1,14 @@
 //! Which environments this program hosts, and how to handle their instances without knowing their type.
 
 use std::any::{Any, type_name};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bevy::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Environment, Layout, plain_loop};
+use super::{Environment, Layout, plain_loop, plugin};
 use crate::paint::Canvas;
 use crate::sim::{
     ACTION_DIM, Action, Episode, EpisodeTally, FinalObservation, FinishedEpisode, Frame, Group, InstanceId,
@@ -72,6 +72,7 @@ pub struct EnvHooks {
     parse: fn(&Task) -> Result<SharedParams, String>,
     layout: fn(&SharedParams) -> Layout,
     time_plain_loop: fn(&Task, &SharedParams, u64, u32, &[[f32; ACTION_DIM]]) -> Duration,
+    schedule: fn(&mut Schedules),
     insert: fn(&mut EntityWorldMut, SharedParams, Seed, u64),
     copy: fn(&World, Entity, &mut World, Entity),
     draw: fn(&World, Entity, &mut dyn Canvas, Seed) -> bool,
@@ -83,6 +84,8 @@ pub struct EnvHooks {
 #[derive(Resource, Default)]
 pub struct EnvCatalog {
     hooks: BTreeMap<&'static str, EnvHooks>,
+    /// Those whose systems run.
+    scheduled: BTreeSet<&'static str>,
 }
 
 /// The parameters of an instance's task, shared by the instances of that task.
@@ -141,6 +144,7 @@ impl EnvCatalog {
             time_plain_loop: |task, params, instances, steps, actions| {
                 plain_loop::time::<E>(task, &concrete::<E>(params), instances, steps, actions)
             },
+            schedule: plugin::schedule::<E>,
             insert: |entity, params, seed, stream| {
                 let params = concrete::<E>(&params);
                 let state = E::new(&params, &mut seed.rng(Purpose::Construct, stream, 0));
@@ -161,7 +165,7 @@ impl EnvCatalog {
                     return false;
                 };
                 state.draw_backdrop(&params.0, canvas);
-                state.draw(&params.0, canvas, &mut super::plugin::draw_rng(seed, *id, episode));
+                state.draw(&params.0, canvas, &mut plugin::draw_rng(seed, *id, episode));
                 true
             },
             save: |world, entity| {
@@ -221,6 +225,9 @@ pub fn spawn_instance(
     group: Group,
     seed: Seed,
 ) -> Entity {
+    if world.resource_mut::<EnvCatalog>().scheduled.insert(hosted.hooks.name) {
+        (hosted.hooks.schedule)(&mut world.resource_mut::<Schedules>());
+    }
     let mode = *world.resource::<ObservationMode>();
     let mut entity = world.spawn((
         id,

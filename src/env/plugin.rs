@@ -36,17 +36,22 @@ impl<E: Environment> Plugin for EnvPlugin<E> {
     fn build(&self, app: &mut App) {
         app.init_resource::<EnvCatalog>();
         app.world_mut().resource_mut::<EnvCatalog>().register::<E>();
-        // Systems of one phase work on disjoint instances, so their order among each other does not matter.
-        app.add_systems(
-            ControlStep,
-            (
-                step::<E>.in_set(SimSystems::Step).ambiguous_with(SimSystems::Step),
-                observe::<E>.in_set(SimSystems::Observe).ambiguous_with(SimSystems::Observe),
-                reset::<E>.in_set(SimSystems::Reset).ambiguous_with(SimSystems::Reset),
-            ),
-        );
-        app.add_systems(StartEpisodes, reset::<E>.in_set(SimSystems::Reset).ambiguous_with(SimSystems::Reset));
     }
+}
+
+/// Adds the systems of one environment. Done with its first instance: a system costs time in every control step, even
+/// without instances.
+pub(super) fn schedule<E: Environment>(schedules: &mut Schedules) {
+    // Systems of one phase work on disjoint instances, so their order among each other does not matter.
+    schedules.add_systems(
+        ControlStep,
+        (
+            step::<E>.in_set(SimSystems::Step).ambiguous_with(SimSystems::Step),
+            observe::<E>.in_set(SimSystems::Observe).ambiguous_with(SimSystems::Observe),
+            reset::<E>.in_set(SimSystems::Reset).ambiguous_with(SimSystems::Reset),
+        ),
+    );
+    schedules.add_systems(StartEpisodes, reset::<E>.in_set(SimSystems::Reset).ambiguous_with(SimSystems::Reset));
 }
 
 /// Spreads `visit` over threads when the instances are worth it. Instances share nothing, so the result is the same.

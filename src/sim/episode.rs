@@ -104,11 +104,13 @@ pub fn take_actions(
             last.0 = observation.0;
         }
         let width = table.0[task.0 as usize].action_dim;
-        let action = &mut action.bypass_change_detection().0;
-        let finite = action[..width].iter().all(|a| a.is_finite());
-        bad_actions += u64::from(!finite);
-        for (index, entry) in action.iter_mut().enumerate() {
-            *entry = if finite && index < width { entry.clamp(-1.0, 1.0) } else { 0.0 };
+        let (own, rest) = action.bypass_change_detection().0.split_at_mut(width);
+        rest.fill(0.0);
+        if own.iter().all(|a| a.is_finite()) {
+            own.iter_mut().for_each(|a| *a = a.clamp(-1.0, 1.0));
+        } else {
+            own.fill(0.0);
+            bad_actions += 1;
         }
     }
     throughput.bad_actions += bad_actions;
@@ -159,7 +161,8 @@ pub fn score_episodes(
             None
         };
         if sound {
-            last.0 = observation.0;
+            // Beyond the task's width both are zero.
+            last.0[..task.obs_dim].copy_from_slice(&observation.0[..task.obs_dim]);
         }
         record.needs_reset = record.ending.is_some();
         if record.needs_reset {

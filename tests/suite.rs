@@ -1,0 +1,579 @@
+//! What holds for every hosted task: rows, ends of episodes, determinism, copies, faults.
+//!
+//! `TERRARIUM_SUITE_TASKS` restricts it to some tasks (ids or domains, comma-separated) while one is being written.
+
+use std::process::Command;
+use std::sync::Arc;
+
+use bevy::app::TaskPoolPlugin;
+use bevy::prelude::*;
+use serde::{Deserialize, Serialize};
+use terrarium::env::{
+    EnvCatalog, EnvError, EnvPlugin, Environment, EnvironmentsPlugin, Field, HostedTask, Layout, Outcome, Simulation,
+    SimulationConfig, copy_instance, populate, restore_instance, save_instance,
+};
+use terrarium::paint::Canvas;
+use terrarium::sim::{
+    ACTION_DIM, Action, ControlStep, Ending, Episode, EpisodeTally, FinalObservation, FinishedEpisode, Frame, Group,
+    InstanceTask, OBS_DIM, Observation, ObservationMode, Purpose, Rng, Seed, SimPlugin, StartEpisodes, StepRecord,
+    TaskTable, Throughput,
+};
+use terrarium::task::{Domain, Registry, Task, TaskSet};
+
+const GROUP: Group = Group(0);
+
+/// A task with what the program knows about it.
+struct Case {
+    task: Task,
+    hosted: HostedTask,
+}
+
+/// Every task that this build hosts.
+///
+/// # Panics
+///
+/// When a task is not hosted and no other build would host it.
+fn cases() -> Vec<Case> {
+    let registry = Registry::builtin().expect("the task tables parse");
+    let tasks = match std::env::var("TERRARIUM_SUITE_TASKS") {
+        Ok(text) => TaskSet::parse(&text, &registry).expect("TERRARIUM_SUITE_TASKS names tasks").tasks().to_vec(),
+        Err(_) => registry.tasks().to_vec(),
+    };
+    let mut app = App::new();
+    app.add_plugins((SimPlugin { observation: ObservationMode::State }, EnvironmentsPlugin));
+    let catalog = app.world().resource::<EnvCatalog>();
+    let mut cases = Vec::new();
+    for task in tasks {
+        match catalog.host(&task) {
+            Ok(hosted) => cases.push(Case { task, hosted }),
+            Err(error @ EnvError::NotHosted { .. }) if !hint(&error).is_empty() => eprintln!("skipped: {error}"),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    cases
+}
+
+fn hint(error: &EnvError) -> &str {
+    match error {
+        EnvError::NotHosted { hint, .. } => hint,
+        _ => "",
+    }
+}
+
+/// A simulation of `count(case)` instances of each task, task by task.
+fn simulate(cases: &[Case], seed: u64, threads: Option<usize>, count: impl Fn(&Case) -> usize) -> Simulation {
+    simulate_in(ObservationMode::State, cases, seed, threads, count)
+}
+
+fn simulate_in(
+    observation: ObservationMode,
+    cases: &[Case],
+    seed: u64,
+    threads: Option<usize>,
+    count: impl Fn(&Case) -> usize,
+) -> Simulation {
+    let instances = (0u16..).zip(cases).flat_map(|(task, case)| std::iter::repeat_n(task, count(case))).collect();
+    Simulation::new(&SimulationConfig {
+        tasks: cases.iter().map(|case| case.task.clone()).collect(),
+        instances,
+        groups: 1,
+        seed: Seed::new(seed),
+        observation,
+        threads,
+    })
+    .expect("every case is hosted")
+}
+
+/// Uniform actions that are held for some steps, so that they lead somewhere.
+struct Wanderer {
+    rng: Rng,
+    actions: Vec<[f32; ACTION_DIM]>,
+}
+
+impl Wanderer {
+    fn new(stream: u64, instances: usize) -> Self {
+        let rng = Seed::new(5).rng(Purpose::Policy, stream, 0);
+        Self { rng, actions: vec![[0.0; ACTION_DIM]; instances] }
+    }
+
+    fn choose(&mut self) -> &[[f32; ACTION_DIM]] {
+        for action in &mut self.actions {
+            if self.rng.chance(0.2) {
+                *action = std::array::from_fn(|_| self.rng.uniform(-1.0, 1.0) as f32);
+            }
+        }
+        &self.actions
+    }
+}
+
+fn step(simulation: &mut Simulation, actions: &[[f32; ACTION_DIM]]) {
+    for (instance, action) in actions.iter().enumerate() {
+        simulation.set_action(instance, action);
+    }
+    simulation.step(GROUP);
+}
+
+/// All that a learner sees of an instance after a step, as bits.
+#[derive(Clone, Debug, PartialEq)]
+struct Seen {
+    observation: Vec<u32>,
+    last: Vec<u32>,
+    reward: u32,
+    success: bool,
+    ending: Option<Ending>,
+}
+
+fn bits(row: &[f32]) -> Vec<u32> {
+    row.iter().map(|x| x.to_bits()).collect()
+}
+
+fn seen(world: &World, entity: Entity) -> Seen {
+    let record = world.get::<StepRecord>(entity).expect("an instance has a record");
+    Seen {
+        observation: bits(&world.get::<Observation>(entity).expect("an instance has an observation").0),
+        last: bits(&world.get::<FinalObservation>(entity).expect("an instance has a final observation").0),
+        reward: record.reward.to_bits(),
+        success: record.success,
+        ending: record.ending,
+    }
+}
+
+fn all_seen(simulation: &Simulation) -> Vec<Seen> {
+    simulation.instances().iter().map(|&entity| seen(simulation.world(), entity)).collect()
+}
+
+#[test]
+fn rows_keep_to_their_width() {
+    let cases = cases();
+    let mut simulation = simulate(&cases, 1, None, |_| 2);
+    let count = simulation.instances().len();
+    let mut wanderer = Wanderer::new(0, count);
+    for _ in 0..60 {
+        for instance in 0..count {
+            let case = &cases[instance / 2];
+            let width = case.hosted.layout().observation_dim();
+            assert_eq!(width, case.task.obs_dim);
+            let row = &simulation.get::<Observation>(instance).0;
+            assert!(row[..width].iter().all(|x| x.is_finite()), "{}: {row:?}", case.task.id);
+            assert!(row[width..].iter().all(|&x| x == 0.0), "{}: padding {row:?}", case.task.id);
+        }
+        step(&mut simulation, wanderer.choose());
+        for instance in 0..count {
+            let case = &cases[instance / 2];
+            let action = &simulation.get::<Action>(instance).0;
+            assert!(action[case.task.action_dim..].iter().all(|&a| a == 0.0), "{}: {action:?}", case.task.id);
+            let record = simulation.get::<StepRecord>(instance);
+            let (sum, terms) = (record.terms.iter().sum::<f64>(), case.hosted.layout().reward_terms.len());
+            assert_eq!(record.reward, sum as f32, "{}", case.task.id);
+            assert!(record.terms[terms..].iter().all(|&term| term == 0.0), "{}: unnamed reward", case.task.id);
+        }
+    }
+}
+
+#[test]
+fn actions_beyond_the_range_count_as_clipped() {
+    let cases = cases();
+    let (mut plain, mut wide) = (simulate(&cases, 2, None, |_| 1), simulate(&cases, 2, None, |_| 1));
+    let mut wanderer = Wanderer::new(1, cases.len());
+    for _ in 0..100 {
+        let far: Vec<_> = wanderer.choose().iter().map(|action| action.map(|a| 3.0 * a)).collect();
+        let clipped: Vec<_> = far.iter().map(|action| action.map(|a| a.clamp(-1.0, 1.0))).collect();
+        step(&mut wide, &far);
+        step(&mut plain, &clipped);
+        for ((a, b), case) in all_seen(&plain).iter().zip(all_seen(&wide)).zip(&cases) {
+            assert_eq!(*a, b, "{}", case.task.id);
+        }
+    }
+}
+
+#[test]
+fn actions_that_are_not_finite_become_zero_and_are_counted() {
+    let cases = cases();
+    let (mut zero, mut bad) = (simulate(&cases, 3, None, |_| 1), simulate(&cases, 3, None, |_| 1));
+    for value in [f32::NAN, f32::INFINITY] {
+        let mut action = [0.5; ACTION_DIM];
+        action[0] = value;
+        step(&mut bad, &vec![action; cases.len()]);
+        step(&mut zero, &vec![[0.0; ACTION_DIM]; cases.len()]);
+        assert_eq!(all_seen(&bad), all_seen(&zero));
+    }
+    assert_eq!(zero.throughput().bad_actions, 0);
+    assert_eq!(bad.throughput().bad_actions, 2 * cases.len() as u64);
+    assert_eq!(bad.throughput().faults, 0);
+}
+
+#[test]
+fn episodes_end_at_their_length_and_score_by_their_formula() {
+    for case in cases() {
+        let cases = [case];
+        let Case { task, .. } = &cases[0];
+        let mut simulation = simulate(&cases, 4, None, |_| 2);
+        let mut wanderer = Wanderer::new(2, 2);
+        let (mut returns, mut steps, mut episodes) = ([0.0; 2], [0; 2], [0; 2]);
+        while episodes.iter().any(|&count| count < 2) {
+            step(&mut simulation, wanderer.choose());
+            for instance in 0..2 {
+                let record = *simulation.get::<StepRecord>(instance);
+                let episode = simulation.get::<Episode>(instance);
+                let (row, last) =
+                    (&simulation.get::<Observation>(instance).0, &simulation.get::<FinalObservation>(instance).0);
+                returns[instance] += f64::from(record.reward);
+                steps[instance] += 1;
+                assert!(!record.needs_reset, "{}: resets happen within the step", task.id);
+                let Some(ending) = record.ending else {
+                    assert_eq!(row, last, "{}", task.id);
+                    assert_eq!(episode.step, steps[instance], "{}", task.id);
+                    assert!(steps[instance] < task.episode_length, "{}: the time limit did not end it", task.id);
+                    continue;
+                };
+                match ending {
+                    Ending::Truncated => assert_eq!(steps[instance], task.episode_length, "{}", task.id),
+                    Ending::Terminated => assert_ne!(task.domain, Domain::MiniArcade, "{}", task.id),
+                    Ending::Fault => panic!("{}: not finite", task.id),
+                }
+                assert_eq!(record.terminated, ending == Ending::Terminated, "{}", task.id);
+                assert_ne!(row, last, "{}: the first observation overwrote the final one", task.id);
+                episodes[instance] += 1;
+                assert_eq!((episode.number, episode.step), (episodes[instance], 0), "{}", task.id);
+
+                let finished = simulation.get::<FinishedEpisode>(instance);
+                assert_eq!((finished.count, finished.length), (episodes[instance], steps[instance]), "{}", task.id);
+                assert_eq!((finished.ending, finished.success), (Some(ending), record.success), "{}", task.id);
+                assert!((finished.episode_return - returns[instance]).abs() < 1e-9, "{}", task.id);
+                let terms: f64 = finished.terms.iter().sum();
+                assert!((terms - returns[instance]).abs() < 1e-3 * (1.0 + terms.abs()), "{}: terms", task.id);
+                assert_eq!(finished.score, task.score.of(returns[instance], record.success), "{}", task.id);
+                assert!((0.0..=1.0).contains(&finished.score), "{}", task.id);
+                (returns[instance], steps[instance]) = (0.0, 0);
+            }
+        }
+    }
+}
+
+#[test]
+fn only_entries_called_constant_are() {
+    /// Instances at once, and control steps before an entry that has not changed counts as constant.
+    const INSTANCES: usize = 16;
+    const PATIENCE: u32 = 6_000;
+    for case in cases() {
+        let cases = [case];
+        let Case { task, hosted } = &cases[0];
+        let mut simulation = simulate(&cases, 6, None, |_| INSTANCES);
+        let mut wanderer = Wanderer::new(3, INSTANCES);
+        let first = simulation.get::<Observation>(0).0;
+        let mut constant = vec![true; task.obs_dim];
+        let stated = hosted.layout().constant_entries;
+        for steps in 0..PATIENCE {
+            for instance in 0..INSTANCES {
+                let row = &simulation.get::<Observation>(instance).0;
+                for (entry, constant) in constant.iter_mut().enumerate() {
+                    *constant &= row[entry] == first[entry];
+                }
+            }
+            let surplus = (0..task.obs_dim).any(|entry| constant[entry] && !stated.contains(&entry));
+            if steps >= task.episode_length && !surplus {
+                break;
+            }
+            step(&mut simulation, wanderer.choose());
+        }
+        let found: Vec<usize> = (0..task.obs_dim).filter(|&entry| constant[entry]).collect();
+        assert_eq!(found, stated, "{}: constant entries found, and stated in its layout", task.id);
+    }
+}
+
+#[test]
+fn starts_and_courses_differ() {
+    const INSTANCES: usize = 3;
+    for case in cases() {
+        let cases = [case];
+        let Case { task, .. } = &cases[0];
+        let mut simulation = simulate(&cases, 7, None, |_| INSTANCES);
+        let mut wanderer = Wanderer::new(4, 1);
+        let mut starts = Vec::new();
+        let mut courses = vec![Vec::new(); INSTANCES];
+        let mut finished = Vec::new();
+        while finished.len() < 2 * INSTANCES {
+            for (instance, &entity) in simulation.instances().iter().enumerate() {
+                if simulation.get::<Episode>(instance).step == 0 {
+                    starts.push(save_instance(simulation.world(), entity).expect("it can be saved"));
+                }
+            }
+            let action = wanderer.choose()[0];
+            step(&mut simulation, &[action; INSTANCES]);
+            for (instance, course) in courses.iter_mut().enumerate() {
+                course.extend(bits(&simulation.get::<FinalObservation>(instance).0[..task.obs_dim]));
+                if simulation.get::<StepRecord>(instance).ending.is_some() {
+                    finished.push(std::mem::take(course));
+                    wanderer = Wanderer::new(4, 1);
+                }
+            }
+        }
+        for (index, course) in finished.iter().enumerate() {
+            assert!(!finished[..index].contains(course), "{}: equal actions, equal episodes", task.id);
+            assert!(!starts[..index].contains(&starts[index]), "{}: two episodes start in one state", task.id);
+        }
+    }
+}
+
+#[test]
+fn a_copy_goes_on_as_its_original() {
+    let cases = cases();
+    let mut simulation = simulate(&cases, 8, None, |_| 2);
+    let count = simulation.instances().len();
+    let mut wanderer = Wanderer::new(5, count);
+    for _ in 0..37 {
+        step(&mut simulation, wanderer.choose());
+    }
+    let entities = simulation.instances().to_vec();
+    for pair in entities.chunks_exact(2) {
+        assert_ne!(seen(simulation.world(), pair[0]), seen(simulation.world(), pair[1]));
+        copy_instance(simulation.world_mut(), pair[0], pair[1]);
+    }
+    for _ in 0..100 {
+        let mut actions = wanderer.choose().to_vec();
+        for pair in actions.chunks_exact_mut(2) {
+            pair[1] = pair[0];
+        }
+        step(&mut simulation, &actions);
+        for (pair, case) in entities.chunks_exact(2).zip(&cases) {
+            let [original, copy] = [pair[0], pair[1]].map(|entity| seen(simulation.world(), entity));
+            assert_eq!(original, copy, "{}", case.task.id);
+        }
+    }
+    for (pair, case) in entities.chunks_exact(2).zip(&cases) {
+        let tally = |entity| simulation.world().get::<EpisodeTally>(entity).expect("an instance has a tally");
+        assert_eq!(tally(pair[0]), tally(pair[1]), "{}", case.task.id);
+    }
+}
+
+#[test]
+fn a_saved_instance_goes_on_in_another_world() {
+    let cases = cases();
+    let mut original = simulate(&cases, 9, None, |_| 1);
+    let mut wanderer = Wanderer::new(6, cases.len());
+    for _ in 0..37 {
+        step(&mut original, wanderer.choose());
+    }
+    // Another seed: nothing but what was saved can make the two agree.
+    let mut restored = simulate(&cases, 10, None, |_| 1);
+    for instance in 0..cases.len() {
+        let saved = save_instance(original.world(), original.instances()[instance]).expect("it can be saved");
+        let episode = serde_json::to_string(original.get::<Episode>(instance)).expect("an episode can be saved");
+        let state = serde_json::from_str(&saved.to_string()).expect("what was written can be read");
+        let entity = restored.instances()[instance];
+        restore_instance(restored.world_mut(), entity, state).expect("it can be restored");
+        let episode: Episode = serde_json::from_str(&episode).expect("what was written can be read");
+        restored.world_mut().entity_mut(entity).insert(episode);
+    }
+    for _ in 0..100 {
+        let actions = wanderer.choose();
+        step(&mut original, actions);
+        step(&mut restored, actions);
+        for ((a, b), case) in all_seen(&original).iter().zip(all_seen(&restored)).zip(&cases) {
+            assert_eq!(*a, b, "{}", case.task.id);
+        }
+    }
+}
+
+#[test]
+fn a_state_of_another_environment_is_refused() {
+    let cases = cases();
+    let mut simulation = simulate(&cases, 11, None, |_| 1);
+    let before = all_seen(&simulation);
+    for &entity in &simulation.instances().to_vec() {
+        let wrong = serde_json::json!({ "no": "state" });
+        let error = restore_instance(simulation.world_mut(), entity, wrong).expect_err("not a state");
+        assert!(error.to_string().contains("cannot be read"), "{error}");
+    }
+    assert_eq!(all_seen(&simulation), before);
+}
+
+/// Set in the processes that [`equal_seeds_give_equal_trajectories_on_any_number_of_threads`] starts.
+const THREADS_VARIABLE: &str = "TERRARIUM_SUITE_THREADS";
+
+#[test]
+fn equal_seeds_give_equal_trajectories_on_any_number_of_threads() {
+    if let Ok(threads) = std::env::var(THREADS_VARIABLE) {
+        let hash = hash_of_a_run(threads.parse().expect("a number of threads"));
+        eprintln!("trajectories={hash:016x}");
+        return;
+    }
+    // A process has one task pool for good, so each number of threads gets a process of its own.
+    let name = "equal_seeds_give_equal_trajectories_on_any_number_of_threads";
+    let hashes: Vec<String> = ["1", "1", "2", "4"]
+        .into_iter()
+        .map(|threads| {
+            let output = Command::new(std::env::current_exe().expect("a test knows its own path"))
+                .args(["--exact", name, "--nocapture"])
+                .env(THREADS_VARIABLE, threads)
+                .output()
+                .expect("the test starts itself");
+            let text = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{threads} threads: {text}");
+            let hash = text.lines().find_map(|line| line.strip_prefix("trajectories="));
+            hash.unwrap_or_else(|| panic!("{threads} threads: {text}")).to_owned()
+        })
+        .collect();
+    assert!(hashes.iter().all(|hash| *hash == hashes[0]), "1, 1, 2 and 4 threads: {hashes:?}");
+}
+
+/// Hashes what two runs show: rows of so many instances that every environment's are spread over threads, past the end
+/// of the shorter episodes, and rows with pictures.
+fn hash_of_a_run(threads: usize) -> u64 {
+    const PARALLEL_WORK_NANOS: u64 = 100_000;
+    let cases = cases();
+    let many = |case: &Case| {
+        let siblings = cases.iter().filter(|other| other.task.environment == case.task.environment).count();
+        (PARALLEL_WORK_NANOS / case.hosted.step_nanos()) as usize / siblings + 2
+    };
+    let mut hash = 0u64;
+    let mut mix = |value: u32| hash = (hash.rotate_left(5) ^ u64::from(value)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut run = |mut simulation: Simulation, steps: u32| {
+        let count = simulation.instances().len();
+        let mut wanderer = Wanderer::new(7, count);
+        for _ in 0..steps {
+            step(&mut simulation, wanderer.choose());
+            for instance in 0..count {
+                let width = cases[usize::from(simulation.get::<InstanceTask>(instance).0)].task.obs_dim;
+                mix(simulation.get::<StepRecord>(instance).reward.to_bits());
+                simulation.get::<Observation>(instance).0[..width].iter().for_each(|x| mix(x.to_bits()));
+                if let Some(frame) = simulation.world().get::<Frame>(simulation.instances()[instance]) {
+                    frame
+                        .pixels
+                        .chunks_exact(4)
+                        .for_each(|four| mix(u32::from_le_bytes(four.try_into().expect("four"))));
+                }
+            }
+        }
+    };
+    run(simulate(&cases, 12, Some(threads), many), 210);
+    run(simulate_in(ObservationMode::StateRgb, &cases, 14, Some(threads), |_| 3), 20);
+    hash
+}
+
+const FRAGILE_LAYOUT: Layout = Layout {
+    observation: &[Field::new("step", 1, "steps"), Field::new("value", 1, "1")],
+    action: &[Field::new("nothing", 1, "1")],
+    rate_hz: 1.0,
+    reward_terms: &["value"],
+    constant_entries: &[1],
+};
+
+/// Counts its steps, and breaks in one of them for good.
+#[derive(Component, Clone, Serialize, Deserialize)]
+struct Fragile {
+    step: u32,
+    /// Not finite once broken; no reset mends it.
+    value: f32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FragileParams {
+    breaks_at: u32,
+    in_reward: bool,
+}
+
+impl Environment for Fragile {
+    type Params = FragileParams;
+    const NAME: &'static str = "fragile";
+
+    fn layout(_: &FragileParams) -> Layout {
+        FRAGILE_LAYOUT
+    }
+
+    fn new(_: &FragileParams, _: &mut Rng) -> Self {
+        Self { step: 0, value: 1.0 }
+    }
+
+    fn reset(&mut self, _: &FragileParams, _: &mut Rng) {
+        self.step = 0;
+    }
+
+    fn step(&mut self, params: &FragileParams, _: &[f32], _: &mut Rng) -> Outcome {
+        self.step += 1;
+        if self.step == params.breaks_at {
+            self.value = f32::NAN;
+        }
+        Outcome::new([if params.in_reward { f64::from(self.value) } else { 1.0 }])
+    }
+
+    fn observe(&self, params: &FragileParams, row: &mut [f32]) {
+        row.copy_from_slice(&[self.step as f32, if params.in_reward { 1.0 } else { self.value }]);
+    }
+
+    fn draw(&self, _: &FragileParams, _: &mut dyn Canvas, _: &mut Rng) {}
+}
+
+/// A world of two `pygame-pong` instances and, between them, a fragile one.
+fn fragile_world(breaks_at: u32, in_reward: bool) -> (App, Vec<Entity>) {
+    let row = format!(
+        r#"(domain: MiniArcade, tasks: [(id: "fragile", environment: "fragile", embodiment: "", instruction: "",
+            obs_dim: 2, action_dim: 1, episode_length: 10, score: Return(zero: 0, one: 10), split: HeldOut,
+            params: (breaks_at: {breaks_at}, in_reward: {in_reward}))])"#
+    );
+    let mut registry = Registry::builtin().expect("the task tables parse");
+    registry.add_table("fragile.ron", &row).expect("a well-formed row");
+    let task = |id| registry.task(id).expect("a known task").clone();
+    let mut app = App::new();
+    app.add_plugins((
+        TaskPoolPlugin::default(),
+        SimPlugin { observation: ObservationMode::State },
+        EnvironmentsPlugin,
+        EnvPlugin::<Fragile>::default(),
+    ));
+    let config = SimulationConfig {
+        tasks: Arc::new([task("pygame-pong"), task("fragile")]),
+        instances: vec![0, 1, 0],
+        groups: 1,
+        seed: Seed::new(13),
+        observation: ObservationMode::State,
+        threads: None,
+    };
+    let instances = populate(app.world_mut(), &config).expect("both are hosted");
+    app.world_mut().run_schedule(StartEpisodes);
+    (app, instances)
+}
+
+#[test]
+fn a_state_that_is_not_finite_ends_its_episode_and_no_other() {
+    for (breaks_at, in_reward) in [(4, false), (4, true), (1, false), (10, true)] {
+        let label = format!("breaks at {breaks_at}, in reward: {in_reward}");
+        let (mut app, instances) = fragile_world(breaks_at, in_reward);
+        let (mut sound, sound_instances) = fragile_world(99, in_reward);
+        for index in 1..=3 * breaks_at {
+            app.world_mut().run_schedule(ControlStep);
+            sound.world_mut().run_schedule(ControlStep);
+            let world = app.world();
+            for neighbor in [0, 2] {
+                let expected = seen(sound.world(), sound_instances[neighbor]);
+                assert_eq!(seen(world, instances[neighbor]), expected, "{label}, step {index}");
+            }
+            let fragile = world.entity(instances[1]);
+            let record = fragile.get::<StepRecord>().expect("an instance has a record");
+            let [row, last] = [
+                fragile.get::<Observation>().expect("an instance has an observation").0,
+                fragile.get::<FinalObservation>().expect("an instance has a final observation").0,
+            ];
+            let mut expected = [0.0; OBS_DIM];
+            expected[1] = 1.0;
+            if index % breaks_at > 0 {
+                assert_eq!((record.ending, record.reward), (None, 1.0), "{label}, step {index}");
+                expected[0] = (index % breaks_at) as f32;
+                assert_eq!((row, last), (expected, expected), "{label}, step {index}");
+                continue;
+            }
+            assert_eq!((record.ending, record.reward, record.terms), (Some(Ending::Fault), 0.0, [0.0; 8]), "{label}");
+            assert_eq!(row, expected, "{label}: the next episode starts sound");
+            expected[0] = (breaks_at - 1) as f32;
+            assert_eq!(last, expected, "{label}: the final observation is the one before the fault");
+            let finished = fragile.get::<FinishedEpisode>().expect("an instance has its last episode");
+            let (count, episode_return) = (u64::from(index / breaks_at), f64::from(breaks_at - 1));
+            assert_eq!((finished.count, finished.length), (count, breaks_at), "{label}");
+            assert_eq!((finished.ending, finished.episode_return), (Some(Ending::Fault), episode_return), "{label}");
+            let throughput = world.resource::<Throughput>();
+            assert_eq!((throughput.faults, throughput.episodes), (count, count), "{label}");
+        }
+        assert_eq!(app.world().resource::<TaskTable>().0.len(), 2);
+    }
+}
