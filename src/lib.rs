@@ -10,3 +10,4 @@ pub mod paint;
 pub mod sim;
 pub mod task;
 pub mod train;
+pub mod view;
