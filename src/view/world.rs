@@ -38,7 +38,7 @@ impl Plugin for WorldPlugin {
             )
                 .chain(),
         )
-        .add_plugins((SimPlugin { observation: ObservationMode::State }, EnvironmentsPlugin))
+        .add_plugins((SimPlugin { observation: ObservationMode::State, ..default() }, EnvironmentsPlugin))
         .add_plugins((
             ClockPlugin { clock: self.clock.clone() },
             PolicyPlugin { agent: self.agent.clone() },
