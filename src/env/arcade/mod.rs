@@ -2,8 +2,16 @@
 //!
 //! Positions are pixels of a 224x224 canvas (x right, y down), velocities pixels a step, unless a game says otherwise.
 
+mod bird_attack;
+mod coinrun;
+mod coins;
+mod cowboy;
+mod highway;
+mod meadow;
 mod pong;
 mod rect;
+mod runner;
+mod spaceship;
 #[cfg(test)]
 mod vector_test;
 
@@ -16,6 +24,13 @@ pub struct ArcadePlugin;
 
 impl Plugin for ArcadePlugin {
     fn build(&self, app: &mut App) {
-        app.add_plugins(EnvPlugin::<pong::Pong>::default());
+        app.add_plugins((
+            EnvPlugin::<bird_attack::BirdAttack>::default(),
+            EnvPlugin::<coinrun::CoinRun>::default(),
+            EnvPlugin::<cowboy::Cowboy>::default(),
+            EnvPlugin::<highway::Highway>::default(),
+            EnvPlugin::<pong::Pong>::default(),
+            EnvPlugin::<spaceship::Spaceship>::default(),
+        ));
     }
 }
