@@ -4,6 +4,7 @@ pub mod config;
 pub mod messages;
 pub mod metrics;
 pub mod progress;
+pub mod report;
 mod run_dir;
 
 pub use run_dir::RunDir;
