@@ -15,8 +15,8 @@ use terrarium::env::{
 use terrarium::paint::Canvas;
 use terrarium::sim::{
     ACTION_DIM, Action, ControlStep, Ending, Episode, EpisodeTally, FinalObservation, FinishedEpisode, Frame, Group,
-    InstanceTask, OBS_DIM, Observation, ObservationMode, Purpose, Rng, Seed, SimPlugin, StartEpisodes, StepRecord,
-    TaskTable, Throughput,
+    InstanceTask, OBS_DIM, Observation, ObservationMode, Parallel, Purpose, Rng, Seed, SimPlugin, StartEpisodes,
+    StepRecord, TaskTable, Throughput,
 };
 use terrarium::task::{Domain, Registry, Task, TaskSet};
 
@@ -40,7 +40,7 @@ fn cases() -> Vec<Case> {
         Err(_) => registry.tasks().to_vec(),
     };
     let mut app = App::new();
-    app.add_plugins((SimPlugin { observation: ObservationMode::State }, EnvironmentsPlugin));
+    app.add_plugins((SimPlugin { observation: ObservationMode::State, parallel: Parallel(true) }, EnvironmentsPlugin));
     let catalog = app.world().resource::<EnvCatalog>();
     let mut cases = Vec::new();
     for task in tasks {
@@ -518,7 +518,7 @@ fn fragile_world(breaks_at: u32, in_reward: bool) -> (App, Vec<Entity>) {
     let mut app = App::new();
     app.add_plugins((
         TaskPoolPlugin::default(),
-        SimPlugin { observation: ObservationMode::State },
+        SimPlugin { observation: ObservationMode::State, parallel: Parallel(true) },
         EnvironmentsPlugin,
         EnvPlugin::<Fragile>::default(),
     ));

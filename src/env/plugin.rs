@@ -13,7 +13,7 @@ use super::{EnvCatalog, Environment};
 use crate::paint::Raster;
 use crate::sim::{
     Action, ActiveGroup, ControlStep, Ending, Episode, Frame, Group, InstanceId, InstanceTask, Observation,
-    ObservationMode, Purpose, Rng, Seed, SimSystems, StartEpisodes, StepRecord, TaskTable, Throughput,
+    ObservationMode, Parallel, Purpose, Rng, Seed, SimSystems, StartEpisodes, StepRecord, TaskTable, Throughput,
 };
 
 /// Below this much expected work a phase runs on the calling thread: handing work over costs about 20 µs.
