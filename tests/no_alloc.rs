@@ -92,6 +92,13 @@ fn control_steps_do_not_allocate() {
 }
 
 #[test]
+fn pictures_do_not_allocate() {
+    for task in &hosted() {
+        assert_eq!(allocations(std::slice::from_ref(task), ObservationMode::StateRgb), 0, "{}", task.id);
+    }
+}
+
+#[test]
 fn the_counter_counts() {
     let before = COUNT.get();
     let kept = std::hint::black_box(vec![1u8; 100]);
