@@ -253,7 +253,9 @@ sys.exit(code)
 fn a_set_up_killed_at_any_time_goes_on_at_the_next() {
     let checkout = Checkout::ready_to_set_up();
     for milliseconds in [20, 80, 150, 250, 400, 600, 900] {
-        let mut run = checkout.command("python3").args(["setup/native.py", "cpu", "auto"]).spawn().unwrap();
+        let mut set_up = checkout.command("python3");
+        set_up.args(["setup/native.py", "cpu", "auto"]).stdout(Stdio::null());
+        let mut run = set_up.spawn().unwrap();
         std::thread::sleep(Duration::from_millis(milliseconds));
         run.kill().unwrap();
         run.wait().unwrap();

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 /// Every Rust file below `folder`.
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    for entry in fs::read_dir(folder).expect("a folder of the source tree").map(|entry| entry.expect("an entry").path()) {
+    for entry in fs::read_dir(folder).expect("a folder of the source tree").map(|entry| entry.expect("an entry").path())
+    {
         if entry.is_dir() {
             files.extend(rust_files(&entry));
         } else if entry.extension().is_some_and(|extension| extension == "rs") {
@@ -41,9 +42,10 @@ fn parts_name_only_what_lies_below_them() {
             let text = fs::read_to_string(&file).expect("source is text");
             for (number, line) in text.lines().enumerate() {
                 let code = line.split("//").next().unwrap_or_default();
-                let named = code.split("crate::").skip(1).map(|rest| {
-                    rest.split(|c: char| !(c.is_alphanumeric() || c == '_')).next().unwrap_or_default()
-                });
+                let named = code
+                    .split("crate::")
+                    .skip(1)
+                    .map(|rest| rest.split(|c: char| !(c.is_alphanumeric() || c == '_')).next().unwrap_or_default());
                 for module in named.filter(|module| !module.is_empty() && !may.contains(module)) {
                     wrong.push(format!("{}:{}: {part} names {module}", file.display(), number + 1));
                 }

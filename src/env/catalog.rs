@@ -76,6 +76,7 @@ pub struct EnvHooks {
     insert: fn(&mut EntityWorldMut, SharedParams, Seed, u64),
     copy: fn(&World, Entity, &mut World, Entity),
     draw: fn(&World, Entity, &mut dyn Canvas, Seed) -> bool,
+    draw_backdrop: fn(&World, Entity, &mut dyn Canvas) -> bool,
     save: fn(&World, Entity) -> Result<serde_json::Value, String>,
     restore: fn(&mut World, Entity, serde_json::Value) -> Result<(), String>,
 }
@@ -166,6 +167,14 @@ impl EnvCatalog {
                 };
                 state.draw_backdrop(&params.0, canvas);
                 state.draw(&params.0, canvas, &mut plugin::draw_rng(seed, *id, episode));
+                true
+            },
+            draw_backdrop: |world, entity, canvas| {
+                let entity = world.entity(entity);
+                let (Some(state), Some(params)) = (entity.get::<E>(), entity.get::<Params<E>>()) else {
+                    return false;
+                };
+                state.draw_backdrop(&params.0, canvas);
                 true
             },
             save: |world, entity| {
@@ -279,6 +288,11 @@ pub fn copy_instance(world: &mut World, from: Entity, to: Entity) {
 /// Paints the present state of an instance; `false` if the entity is none or has not started.
 pub fn draw_instance(world: &World, entity: Entity, canvas: &mut dyn Canvas, seed: Seed) -> bool {
     world.get::<Hooks>(entity).is_some_and(|hooks| (hooks.0.draw)(world, entity, canvas, seed))
+}
+
+/// Paints what stays of an instance's picture within an episode; `false` if the entity is none.
+pub fn draw_backdrop(world: &World, entity: Entity, canvas: &mut dyn Canvas) -> bool {
+    world.get::<Hooks>(entity).is_some_and(|hooks| (hooks.0.draw_backdrop)(world, entity, canvas))
 }
 
 /// All of an instance that decides its future, as plain data.

@@ -11,7 +11,7 @@ mod plugin;
 mod simulation;
 
 pub use catalog::{
-    EnvCatalog, EnvError, EnvHooks, HostedTask, HostedTasks, InstanceState, copy_instance, draw_instance,
+    EnvCatalog, EnvError, EnvHooks, HostedTask, HostedTasks, InstanceState, copy_instance, draw_backdrop, draw_instance,
     restore_instance, save_instance, spawn_instance,
 };
 pub use layout::{Field, Layout, MAX_REWARD_TERMS, Outcome};

@@ -6,8 +6,13 @@
 
 mod canvas;
 mod color;
+#[cfg(test)]
+mod frame_tests;
 mod raster;
+mod resize;
 mod shapes;
+#[cfg(test)]
+mod tests;
 mod text;
 mod vector;
 

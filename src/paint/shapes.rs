@@ -88,7 +88,13 @@ pub(super) fn ring(cx: i32, cy: i32, radius: i32, width: i32, mut span: impl FnM
 
 /// The part of a ring between two angles, counter-clockwise from +x as seen on screen: for each radius of the ring, lines
 /// along chords two pixels long.
-pub(super) fn arc(center: (i32, i32), radius: i32, width: i32, angles: (f64, f64), mut span: impl FnMut(i32, i32, i32)) {
+pub(super) fn arc(
+    center: (i32, i32),
+    radius: i32,
+    width: i32,
+    angles: (f64, f64),
+    mut span: impl FnMut(i32, i32, i32),
+) {
     let (start, mut end) = angles;
     if end < start {
         end += std::f64::consts::TAU;
@@ -141,16 +147,18 @@ impl Ellipse {
         ellipse_reach(f64::from(self.w) / 2.0, f64::from(self.h) / 2.0, offset)
     }
 
-    /// Half width of what lies inside this ellipse's rim, as [`hole_half_width`] for discs.
+    /// Half width of what lies inside this ellipse's rim, as [`hole_half_width`] for discs; below 0 for nothing.
     fn hole_half_width(self, offset: i32) -> i32 {
         let (a, b) = (i64::from(self.w), i64::from(self.h));
-        let steep_reach = self.half_width(offset) - 1;
         let across = Self { w: self.h, h: self.w };
+        // Half widths count from the middle line of an even length, beyond the middle pixel of an odd one.
+        let rim_column = self.half_width(offset) - 1 + self.w % 2;
+        let rim_row = |column: i32| across.half_width(column) - 1 + self.h % 2;
         let in_hole = |column: i32| {
             let steep = b * b * i64::from(column) > a * a * i64::from(offset);
-            if steep { column < steep_reach } else { offset < across.half_width(column) - 1 }
+            if steep { column < rim_column } else { offset < rim_row(column) }
         };
-        (0..=self.w / 2).take_while(|&column| in_hole(column)).count() as i32
+        (0..=self.w / 2).take_while(|&column| in_hole(column)).count() as i32 - self.w % 2
     }
 
     /// The columns, from the box's left side, that a half width stands for.
@@ -189,13 +197,7 @@ pub(super) fn ellipse_outline(x: i32, y: i32, w: i32, h: i32, width: i32, mut sp
 
 /// An ellipse of full axes `w` and `h` about a center, turned counter-clockwise as seen on screen: the upright ellipse's
 /// pixels, turned.
-pub(super) fn ellipse_turned(
-    center: (i32, i32),
-    w: i32,
-    h: i32,
-    angle: f64,
-    mut span: impl FnMut(i32, i32, i32),
-) {
+pub(super) fn ellipse_turned(center: (i32, i32), w: i32, h: i32, angle: f64, mut span: impl FnMut(i32, i32, i32)) {
     let ellipse = Ellipse { w: w.min(FAR), h: h.min(FAR) };
     if ellipse.w < 1 || ellipse.h < 1 {
         return;

@@ -26,6 +26,8 @@ pub(super) fn face() -> &'static FontRef<'static> {
 
 /// The characters of the face at one size.
 pub(super) struct SizedFace {
+    /// From the top of a text's box to the baseline, px.
+    pub(super) ascent: i32,
     /// Height of a text's box, px.
     height: i32,
     glyphs: Vec<Glyph>,
@@ -55,7 +57,7 @@ impl SizedFace {
         let ascent = (face().ascent_unscaled() * unit).round() as i32;
         let descent = (face().descent_unscaled() * unit).round() as i32;
         let glyphs = CHARACTERS.map(|character| Glyph::rasterize(face().glyph_id(character), unit, ascent)).collect();
-        Self { height: ascent - descent, glyphs }
+        Self { ascent, height: ascent - descent, glyphs }
     }
 
     /// The glyph of a character.

@@ -36,7 +36,14 @@ pub struct ActiveGroup(pub Group);
 #[derive(Resource, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parallel(pub bool);
 
+impl Default for Parallel {
+    fn default() -> Self {
+        Self(true)
+    }
+}
+
 /// Adds the control-step schedule and the systems that every instance shares.
+#[derive(Default)]
 pub struct SimPlugin {
     /// Which observations instances produce.
     pub observation: ObservationMode,

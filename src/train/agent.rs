@@ -3,6 +3,7 @@
 use tch::{Kind, Tensor};
 
 use super::messages::{EncodeReply, EncodeRequest, OpenLoopPlan, PlanReply, PlanRequest, PlanRow};
+use crate::data::SampleBuffers;
 use crate::newt::{Batch, BatchSlices, Losses, Newt, Noise, PlanRequest as TensorRequest};
 use crate::sim::ACTION_DIM;
 
@@ -68,8 +69,14 @@ impl Agent {
         EncodeReply { ticket: request.ticket, latents: float_rows(&latents) }
     }
 
-    /// One update on a batch of flat rows.
-    pub fn update(&mut self, rows: BatchSlices<'_>, horizon: usize, batch: usize, noise: &mut dyn Noise) -> Losses {
+    /// One update on a batch of rows.
+    pub fn update(&mut self, rows: &SampleBuffers, horizon: usize, batch: usize, noise: &mut dyn Noise) -> Losses {
+        let rows = BatchSlices {
+            obs: &rows.observations,
+            action: &rows.actions,
+            reward: &rows.rewards,
+            task: &rows.tasks,
+        };
         let batch = Batch::from_slices(rows, horizon as i64, batch as i64, self.newt.device());
         self.newt.update(&batch, noise)
     }

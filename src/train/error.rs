@@ -71,8 +71,8 @@ impl TrainError {
     /// Whether the user asked for something impossible, rather than something failing on the way.
     pub fn is_misuse(&self) -> bool {
         match self {
-            Self::Config(ConfigError::File(_) | ConfigError::Malformed { .. }) => false,
-            Self::Config(_) | Self::Tasks(_) | Self::Environment(EnvError::NotHosted { .. }) | Self::NoRun(_) | Self::NotLearned { .. } => true,
+            Self::Config(error) => error.is_misuse(),
+            Self::Tasks(_) | Self::Environment(EnvError::NotHosted { .. }) | Self::NoRun(_) | Self::NotLearned { .. } => true,
             _ => false,
         }
     }

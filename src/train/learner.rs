@@ -322,8 +322,8 @@ impl Learner {
         while self.state.tokens >= 1.0 {
             self.state.tokens -= 1.0;
             let (batch, horizon) = (self.config.batch_size, self.config.horizon);
-            self.sampled.fill(&self.replay, &mut self.state.sample_rng);
-            let losses = self.agent.update(self.sampled.slices(), horizon, batch, &mut self.state.update_noise);
+            self.sampled.fill(&self.replay, &mut || self.state.sample_rng.next_u64());
+            let losses = self.agent.update(&self.sampled, horizon, batch, &mut self.state.update_noise);
             self.state.updates += 1;
             if self.state.updates.is_multiple_of(self.config.report_every) {
                 let _ = outbox.send(FromLearner::Losses { updates: self.state.updates, losses: losses.metrics() });

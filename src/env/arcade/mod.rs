@@ -2,12 +2,20 @@
 //!
 //! Positions are pixels of a 224x224 canvas (x right, y down), velocities pixels a step, unless a game says otherwise.
 
+mod bird_attack;
 mod cartpole;
+mod coinrun;
+mod coins;
+mod cowboy;
+mod highway;
 mod landing;
+mod meadow;
 mod point_maze;
 mod pong;
 mod reacher;
 mod rect;
+mod runner;
+mod spaceship;
 #[cfg(test)]
 mod vector_test;
 
@@ -21,11 +29,16 @@ pub struct ArcadePlugin;
 impl Plugin for ArcadePlugin {
     fn build(&self, app: &mut App) {
         app.add_plugins((
+            EnvPlugin::<bird_attack::BirdAttack>::default(),
             EnvPlugin::<cartpole::Cartpole>::default(),
+            EnvPlugin::<coinrun::CoinRun>::default(),
+            EnvPlugin::<cowboy::Cowboy>::default(),
+            EnvPlugin::<highway::Highway>::default(),
             EnvPlugin::<landing::Landing>::default(),
             EnvPlugin::<point_maze::PointMaze>::default(),
             EnvPlugin::<pong::Pong>::default(),
             EnvPlugin::<reacher::Reacher>::default(),
+            EnvPlugin::<spaceship::Spaceship>::default(),
         ));
     }
 }

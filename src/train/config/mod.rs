@@ -89,3 +89,10 @@ pub enum ConfigError {
     #[error(transparent)]
     File(#[from] FileError),
 }
+
+impl ConfigError {
+    /// Whether what was typed cannot be meant, rather than a file failing.
+    pub fn is_misuse(&self) -> bool {
+        !matches!(self, Self::Malformed { .. } | Self::File(_))
+    }
+}

@@ -1,0 +1,137 @@
+//! Plots of a training: scores, losses, and any other tag.
+
+use bevy::prelude::*;
+use bevy_egui::{EguiContexts, EguiPrimaryContextPass, egui};
+use egui_plot::{Line, PlotPoint, PlotPoints};
+
+use super::UiSystems;
+use super::controls::FreeSpace;
+use super::status_panel::{SidePanel, Tab, tab_is_open};
+use super::theme;
+use crate::view::curves::{Curves, CurvesFeed, Feed};
+
+/// Height of each plot, points.
+const PLOT_HEIGHT: f32 = 190.0;
+/// Most points drawn of one curve; longer ones are thinned.
+const MOST_POINTS: usize = 1500;
+const X_LABEL: &str = "environment steps";
+
+/// The tag of the plot that shows any one.
+#[derive(Resource, Clone, Debug, Default)]
+struct ChosenTag(Option<String>);
+
+/// Shows [`Curves`].
+pub(super) struct CurvesPanelPlugin;
+
+impl Plugin for CurvesPanelPlugin {
+    fn build(&self, app: &mut App) {
+        app.init_resource::<ChosenTag>()
+            .add_systems(EguiPrimaryContextPass, show.in_set(UiSystems::Side).run_if(tab_is_open(Tab::Training)));
+    }
+}
+
+fn show(
+    mut contexts: EguiContexts,
+    mut space: ResMut<FreeSpace>,
+    mut side: ResMut<SidePanel>,
+    mut chosen: ResMut<ChosenTag>,
+    curves: Res<Curves>,
+    feed: Res<CurvesFeed>,
+) -> Result {
+    side.show(contexts.ctx_mut()?, &mut space, |ui| {
+        ui.label(egui::RichText::new("Training").heading());
+        match &feed.source {
+            Feed::None => {}
+            Feed::File(tail) => theme::explain(ui, tail.path().display().to_string()),
+            Feed::Channel(_) => theme::explain(ui, "in this process"),
+        }
+        if curves.series.is_empty() {
+            show_why_empty(ui, &feed);
+            return;
+        }
+        if let Some(problem) = &feed.problem {
+            theme::complain(ui, problem);
+        }
+        if let Some(step) = curves.last_step() {
+            theme::explain(ui, format!("latest step {step:.0}"));
+        }
+        if curves.malformed > 0 {
+            theme::complain(ui, format!("{} lines were not readable and were left out", curves.malformed));
+        }
+        show_plots(ui, &curves, &mut chosen.0);
+    });
+    Ok(())
+}
+
+fn show_why_empty(ui: &mut egui::Ui, feed: &CurvesFeed) {
+    match (&feed.source, &feed.problem) {
+        (Feed::None, _) => theme::empty(
+            ui,
+            "No training to follow.",
+            "Start `terrarium watch RUN` with the directory of a run, or `terrarium train … --watch`.",
+        ),
+        (_, Some(problem)) => theme::empty(ui, problem, "It is looked for twice a second."),
+        _ => theme::empty(ui, "Nothing logged yet.", "Curves appear with the first finished episodes and updates."),
+    }
+}
+
+fn show_plots(ui: &mut egui::Ui, curves: &Curves, chosen: &mut Option<String>) {
+    let tags = |wanted: &dyn Fn(&str) -> bool| -> Vec<&str> {
+        curves.series.keys().map(String::as_str).filter(|tag| wanted(tag)).collect()
+    };
+    let scores = tags(&|tag| matches!(tag, "train/episode_score" | "eval/episode_score" | "eval/avg_score"));
+    if !scores.is_empty() {
+        ui.add_space(theme::GAP);
+        ui.label(egui::RichText::new("Score").strong());
+        theme::plot("scores", PLOT_HEIGHT, X_LABEL, "normalised score")
+            .include_y(0.0)
+            .include_y(1.0)
+            .show(ui, |plot| draw(plot, curves, &scores, |value| Some(value)));
+    }
+    let losses = tags(&|tag| tag.ends_with("_loss") && tag != "train/pi_loss");
+    if !losses.is_empty() {
+        ui.add_space(theme::GAP);
+        ui.label(egui::RichText::new("Losses").strong());
+        theme::plot("losses", PLOT_HEIGHT, X_LABEL, "loss")
+            .y_axis_formatter(|mark, _| power_of_ten(mark.value))
+            .label_formatter(|at| match at {
+                egui_plot::HoverPosition::NearDataPoint { plot_name, position, .. } => {
+                    Some(format!("{plot_name}: {:.4} at step {:.0}", 10f64.powf(position.y), position.x))
+                }
+                _ => None,
+            })
+            .show(ui, |plot| draw(plot, curves, &losses, |value| (value > 0.0).then(|| value.log10())));
+    }
+    ui.add_space(theme::GAP);
+    ui.label(egui::RichText::new("Any other").strong());
+    let default =
+        ["train/episode_reward", "train/steps_per_second"].into_iter().find(|tag| curves.series.contains_key(*tag));
+    let first = curves.series.keys().next().cloned().unwrap_or_default();
+    let tag = chosen.get_or_insert_with(|| default.map_or(first, str::to_owned));
+    egui::ComboBox::from_id_salt("tag").width(280.0).selected_text(tag.as_str()).show_ui(ui, |ui| {
+        for known in curves.series.keys() {
+            ui.selectable_value(tag, known.clone(), known);
+        }
+    });
+    theme::plot("any", PLOT_HEIGHT, X_LABEL, tag).show(ui, |plot| draw(plot, curves, &[tag], |value| Some(value)));
+}
+
+fn draw(plot: &mut egui_plot::PlotUi<'_>, curves: &Curves, tags: &[&str], scale: impl Fn(f64) -> Option<f64>) {
+    for (tag, color) in tags.iter().zip(theme::CURVES.iter().cycle()) {
+        let points = curves.series.get(*tag).map_or(&[][..], Vec::as_slice);
+        let stride = points.len().div_ceil(MOST_POINTS).max(1);
+        let last = points.len().saturating_sub(1);
+        let drawn = points
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| index % stride == 0 || *index == last)
+            .filter_map(|(_, &[step, value])| Some(PlotPoint::new(step, scale(value)?)))
+            .collect();
+        plot.line(Line::new(*tag, PlotPoints::Owned(drawn)).color(*color).width(2.0));
+    }
+}
+
+fn power_of_ten(exponent: f64) -> String {
+    let value = 10f64.powf(exponent);
+    if (0.01..1000.0).contains(&value) { format!("{value:.2}") } else { format!("{value:.0e}") }
+}

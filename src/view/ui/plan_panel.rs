@@ -1,0 +1,238 @@
+//! Plots of the selected instance's open-loop plan beside the rollout.
+
+use bevy::prelude::*;
+use bevy_egui::{EguiContexts, EguiPrimaryContextPass, egui};
+use egui_plot::{FilledArea, Line, LineStyle, Plot, PlotUi, Points, VLine};
+
+use super::UiSystems;
+use super::controls::FreeSpace;
+use super::picture::ShowGhost;
+use super::status_panel::{SidePanel, Tab, tab_is_open};
+use super::theme;
+use crate::env::{Field, HostedTasks};
+use crate::sim::{Ending, InstanceTask, TaskTable};
+use crate::task::DiscountRule;
+use crate::view::comparison::{Comparison, Comparisons, HORIZONS};
+use crate::view::policy::PlannerLink;
+use crate::view::selection::{InstanceName, Instances, Selection};
+
+/// Height of each plot, points.
+const PLOT_HEIGHT: f32 = 138.0;
+const X_LABEL: &str = "steps since the plan was made";
+
+/// What the panel shows.
+#[derive(Resource, Clone, Copy, Debug, Default)]
+struct PlanPanel {
+    dimension: usize,
+    /// The plan before the present one, which is complete.
+    previous: bool,
+}
+
+/// Shows the [`Comparisons`].
+pub(super) struct PlanPanelPlugin;
+
+impl Plugin for PlanPanelPlugin {
+    fn build(&self, app: &mut App) {
+        app.init_resource::<PlanPanel>()
+            .add_systems(EguiPrimaryContextPass, show.in_set(UiSystems::Side).run_if(tab_is_open(Tab::Plan)));
+    }
+}
+
+fn show(
+    mut contexts: EguiContexts,
+    mut space: ResMut<FreeSpace>,
+    mut side: ResMut<SidePanel>,
+    mut panel: ResMut<PlanPanel>,
+    mut ghost: ResMut<ShowGhost>,
+    mut comparisons: ResMut<Comparisons>,
+    about: (Res<Instances>, Res<Selection>, Res<TaskTable>, Res<HostedTasks>, Option<Res<PlannerLink>>),
+    instances: Query<(&InstanceName, &InstanceTask)>,
+) -> Result {
+    let (order, selection, table, hosted, link) = about;
+    let (name, task) = instances.get(order.selected(*selection)).expect("an instance on show");
+    let task_number = usize::from(task.0);
+    let (task, layout) = (&table.0[task_number], hosted.0[task_number].layout());
+    side.show(contexts.ctx_mut()?, &mut space, |ui| {
+        ui.label(egui::RichText::new(&name.0).heading());
+        let Some(link) = link else {
+            theme::empty(
+                ui,
+                "No model, so no plan to show.",
+                "Actions are random now. Start `terrarium watch RUN` with a run or checkpoint directory, or \
+                 `terrarium train … --watch`, to see what the agent plans.",
+            );
+            return;
+        };
+        if let Some(failure) = &link.failure {
+            theme::complain(ui, format!("The planner has stopped: {failure}."));
+        }
+        panel.dimension = panel.dimension.min(task.action_dim.saturating_sub(1));
+        show_settings(ui, &mut panel, &mut comparisons, &mut ghost, &action_names(layout.action));
+        let comparison = if panel.previous { comparisons.previous.as_ref() } else { comparisons.current.as_ref() };
+        match comparison {
+            Some(comparison) => {
+                show_moment(ui, comparison);
+                let axis = action_axis(layout.action, panel.dimension);
+                show_plots(ui, comparison, panel.dimension, &axis, task.discount(DiscountRule::default()));
+            }
+            None if panel.previous => {
+                theme::empty(
+                    ui,
+                    "No plan has been completed yet.",
+                    "Let it run for a horizon, or go back to the present plan.",
+                );
+            }
+            None => theme::empty(ui, "Waiting for the first plan.", "It comes with the planner's next answer."),
+        }
+    });
+    Ok(())
+}
+
+fn show_settings(
+    ui: &mut egui::Ui,
+    panel: &mut PlanPanel,
+    comparisons: &mut Comparisons,
+    ghost: &mut ShowGhost,
+    actions: &[String],
+) {
+    egui::Grid::new("plan settings").num_columns(2).spacing([16.0, 6.0]).show(ui, |ui| {
+        theme::explain(ui, "Plan");
+        ui.horizontal(|ui| {
+            ui.selectable_value(&mut panel.previous, false, "present");
+            ui.selectable_value(&mut panel.previous, true, "last complete");
+            ui.checkbox(&mut ghost.0, "ghost");
+        });
+        ui.end_row();
+        theme::explain(ui, "Horizon");
+        ui.add(egui::Slider::new(&mut comparisons.horizon, HORIZONS).suffix(" steps"))
+            .on_hover_text("Length of the next open-loop plan. A new one is made when it is over.");
+        ui.end_row();
+        theme::explain(ui, "Action");
+        egui::ComboBox::from_id_salt("dimension")
+            .width(260.0)
+            .selected_text(actions.get(panel.dimension).map_or("", String::as_str))
+            .show_ui(ui, |ui| {
+                for (index, name) in actions.iter().enumerate() {
+                    ui.selectable_value(&mut panel.dimension, index, name);
+                }
+            });
+        ui.end_row();
+    });
+}
+
+fn show_moment(ui: &mut egui::Ui, comparison: &Comparison) {
+    let ended = match comparison.ending {
+        Some(Ending::Terminated) => ", episode terminated",
+        Some(Ending::Truncated) => ", episode cut by its time limit",
+        Some(Ending::Fault) => ", episode ended by a faulty state",
+        None => "",
+    };
+    theme::explain(
+        ui,
+        format!(
+            "made at step {} of episode {}, {} of {} steps executed{ended}",
+            comparison.first_step,
+            comparison.episode + 1,
+            comparison.executed.len(),
+            comparison.plan.actions.len()
+        ),
+    );
+    ui.separator();
+}
+
+fn show_plots(ui: &mut egui::Ui, comparison: &Comparison, dimension: usize, action_axis: &str, discount: f64) {
+    let plan = &comparison.plan;
+    let reached = comparison.executed.len() as f64;
+    let horizon = plan.actions.len() as f64;
+
+    title(ui, "Actions", "the plan's, and those that were executed while it was made anew before each step");
+    framed("actions", action_axis, horizon).include_y(-1.0).include_y(1.0).show(ui, |plot| {
+        let planned: Vec<f32> = plan.actions.iter().map(|action| action[dimension]).collect();
+        spread_band(plot, &planned, plan.spread.iter().map(|spread| spread[dimension]));
+        predicted(plot, "planned", &planned);
+        received(plot, "executed", comparison.executed.iter().map(|action| f64::from(action[dimension])));
+        mark(plot, reached);
+    });
+    title(ui, "Reward", "predicted for the plan's actions, and received");
+    framed("reward", "reward per step", horizon).show(ui, |plot| {
+        predicted(plot, "predicted", &plan.rewards);
+        received(plot, "received", comparison.rewards.iter().map(|&reward| f64::from(reward)));
+        mark(plot, reached);
+    });
+    title(ui, "Value", "received: discounted rewards to the last step reached, then the value predicted there");
+    framed("value", "discounted return", horizon).show(ui, |plot| {
+        predicted(plot, "predicted value", &plan.values);
+        received(plot, "received return", comparison.received_returns(discount).into_iter());
+        mark(plot, reached);
+    });
+    title(
+        ui,
+        "Latent error",
+        "root mean square difference of predicted latent z' and encoding z of what was observed: √(meanᵢ (z'ᵢ − zᵢ)²)",
+    );
+    framed("latent", "RMS difference", horizon).include_y(0.0).show(ui, |plot| {
+        let points: Vec<[f64; 2]> = comparison.latent_errors().map(|(k, error)| [k as f64, error]).collect();
+        plot.line(Line::new("latent error", points.clone()).color(theme::ERROR).width(2.0));
+        plot.points(Points::new("latent error", points).color(theme::ERROR).radius(2.5));
+        mark(plot, reached);
+    });
+}
+
+/// A plot over the steps of the plan.
+fn framed<'a>(id: &'a str, y_label: &'a str, horizon: f64) -> Plot<'a> {
+    theme::plot(id, PLOT_HEIGHT, X_LABEL, y_label).include_x(0.0).include_x(horizon)
+}
+
+fn title(ui: &mut egui::Ui, text: &str, meaning: &str) {
+    ui.add_space(4.0);
+    ui.label(egui::RichText::new(text).strong()).on_hover_text(meaning);
+    ui.label(egui::RichText::new(meaning).small().color(theme::FAINT));
+}
+
+fn predicted(plot: &mut PlotUi<'_>, name: &str, values: &[f32]) {
+    let points: Vec<[f64; 2]> = values.iter().enumerate().map(|(k, &value)| [k as f64, f64::from(value)]).collect();
+    plot.line(Line::new(name, points).color(theme::PREDICTED).width(2.0).style(LineStyle::Dashed { length: 7.0 }));
+}
+
+fn received(plot: &mut PlotUi<'_>, name: &str, values: impl Iterator<Item = f64>) {
+    let points: Vec<[f64; 2]> = values.enumerate().map(|(k, value)| [k as f64, value]).collect();
+    plot.points(Points::new(name, points.clone()).color(theme::RECEIVED).radius(2.5));
+    plot.line(Line::new(name, points).color(theme::RECEIVED).width(2.0));
+}
+
+/// One standard deviation of the planner's final distribution about the plan.
+fn spread_band(plot: &mut PlotUi<'_>, planned: &[f32], spread: impl Iterator<Item = f32>) {
+    let band: Vec<[f64; 3]> = planned
+        .iter()
+        .zip(spread)
+        .enumerate()
+        .map(|(k, (&mean, spread))| [k as f64, f64::from(mean - spread), f64::from(mean + spread)])
+        .collect();
+    let column = |index: usize| -> Vec<f64> { band.iter().map(|row| row[index]).collect() };
+    let color = theme::PREDICTED.gamma_multiply(0.15);
+    plot.add(FilledArea::new("planner's spread", &column(0), &column(1), &column(2)).fill_color(color));
+}
+
+fn mark(plot: &mut PlotUi<'_>, step: f64) {
+    plot.vline(VLine::new("", step).color(theme::FAINT.gamma_multiply(0.6)).width(1.0));
+}
+
+fn action_names(fields: &[Field]) -> Vec<String> {
+    let mut names = Vec::new();
+    for field in fields {
+        for entry in 0..field.width {
+            let number = if field.width > 1 { format!(" {}", entry + 1) } else { String::new() };
+            names.push(format!("{}: {}{number}", names.len() + 1, field.name));
+        }
+    }
+    names
+}
+
+/// What a full action means, as an axis title.
+fn action_axis(fields: &[Field], dimension: usize) -> String {
+    let mut units = fields.iter().flat_map(|field| std::iter::repeat_n(field.unit, field.width));
+    match units.nth(dimension) {
+        Some("1") | None => "action".to_owned(),
+        Some(unit) => format!("action, 1 = {unit}"),
+    }
+}

@@ -1,0 +1,198 @@
+//! The side panel's frame and tabs, the list of tasks and agents, and the bar with throughput at the bottom.
+
+use bevy::diagnostic::{DiagnosticsStore, FrameTimeDiagnosticsPlugin};
+use bevy::prelude::*;
+use bevy_egui::{EguiContexts, EguiPrimaryContextPass, egui};
+
+use super::UiSystems;
+use super::controls::FreeSpace;
+use super::theme;
+use crate::sim::{EpisodeTally, FinishedEpisode, InstanceTask, TaskTable, Throughput};
+use crate::view::clock::{Clock, Pace, StepRate};
+use crate::view::policy::PlannerLink;
+use crate::view::selection::{InstanceName, Instances, Selection};
+
+const PANEL_WIDTH: f32 = 470.0;
+
+/// What the side panel is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tab {
+    /// The open-loop plan of the selected instance beside what happened.
+    Plan,
+    /// Curves of a training.
+    Training,
+    /// Tasks, scores, who acts.
+    Tasks,
+}
+
+/// The side panel.
+#[derive(Resource, Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SidePanel {
+    pub(super) open: bool,
+    pub(super) tab: Tab,
+}
+
+impl SidePanel {
+    /// Takes the right side of the free space for `contents`, under the tabs.
+    pub(super) fn show(&mut self, ctx: &egui::Context, space: &mut FreeSpace, contents: impl FnOnce(&mut egui::Ui)) {
+        let mut region = space.region(ctx, "side region");
+        egui::Panel::right("side").frame(theme::panel()).default_size(PANEL_WIDTH).min_size(340.0).show(
+            &mut region,
+            |ui| {
+                ui.horizontal(|ui| {
+                    for (tab, name) in
+                        [(Tab::Plan, "Plan and rollout"), (Tab::Training, "Training"), (Tab::Tasks, "Tasks")]
+                    {
+                        ui.selectable_value(&mut self.tab, tab, name);
+                    }
+                });
+                ui.separator();
+                egui::ScrollArea::vertical().auto_shrink(false).show(ui, contents);
+            },
+        );
+        space.keep(&region);
+    }
+}
+
+/// Condition: the side panel is open at `tab`.
+pub(super) fn tab_is_open(tab: Tab) -> impl Fn(Res<SidePanel>) -> bool {
+    move |panel| panel.open && panel.tab == tab
+}
+
+/// Shows tasks, agents and throughput.
+pub(super) struct StatusPanelPlugin {
+    pub(super) tab: Tab,
+}
+
+impl Plugin for StatusPanelPlugin {
+    fn build(&self, app: &mut App) {
+        app.add_plugins(FrameTimeDiagnosticsPlugin::default())
+            .insert_resource(SidePanel { open: true, tab: self.tab })
+            .add_systems(
+                EguiPrimaryContextPass,
+                (
+                    show_throughput.in_set(UiSystems::Bottom),
+                    show_tasks.in_set(UiSystems::Side).run_if(tab_is_open(Tab::Tasks)),
+                ),
+            );
+    }
+}
+
+fn show_throughput(
+    mut contexts: EguiContexts,
+    mut space: ResMut<FreeSpace>,
+    clock: Res<Clock>,
+    rate: Res<StepRate>,
+    throughput: Res<Throughput>,
+    diagnostics: Res<DiagnosticsStore>,
+    link: Option<Res<PlannerLink>>,
+) -> Result {
+    let mut region = space.region(contexts.ctx_mut()?, "status region");
+    egui::Panel::bottom("status").frame(theme::panel()).show(&mut region, |ui| {
+        ui.horizontal(|ui| {
+            let figure = |ui: &mut egui::Ui, value: String, what: &str| {
+                ui.label(egui::RichText::new(value).monospace());
+                theme::explain(ui, what);
+                ui.add_space(theme::GAP);
+            };
+            if clock.paused {
+                ui.label(egui::RichText::new("paused").color(theme::RECEIVED));
+                ui.add_space(theme::GAP);
+            }
+            figure(ui, format!("{:.0}", rate.per_second()), "steps/s");
+            figure(ui, rate.total.to_string(), "steps");
+            figure(ui, throughput.episodes.to_string(), "episodes");
+            if throughput.faults > 0 {
+                figure(ui, throughput.faults.to_string(), "faulty states");
+            }
+            let fps = diagnostics.get(&FrameTimeDiagnosticsPlugin::FPS).and_then(|fps| fps.smoothed());
+            figure(ui, fps.map_or("–".to_owned(), |fps| format!("{fps:.0}")), "frames/s");
+            if let Some(link) = &link {
+                show_planner(ui, link);
+            }
+        });
+    });
+    space.keep(&region);
+    Ok(())
+}
+
+fn show_planner(ui: &mut egui::Ui, link: &PlannerLink) {
+    ui.separator();
+    if let Some(failure) = &link.failure {
+        theme::complain(ui, failure);
+        return;
+    }
+    if let (Some(plan), Some(latency)) = (link.plan_time, link.latency) {
+        let (plan, latency) = (plan.as_secs_f64() * 1e3, latency.as_secs_f64() * 1e3);
+        ui.label(egui::RichText::new(format!("{plan:.0} ms")).monospace());
+        theme::explain(ui, format!("to plan for {} ({latency:.0} ms until here)", link.batch));
+    }
+    if let Some(waiting) = link.waiting() {
+        theme::explain(ui, format!("planning… {:.1} s", waiting.as_secs_f64()));
+    }
+}
+
+fn show_tasks(
+    mut contexts: EguiContexts,
+    mut space: ResMut<FreeSpace>,
+    mut panel: ResMut<SidePanel>,
+    mut selection: ResMut<Selection>,
+    instances: Res<Instances>,
+    table: Res<TaskTable>,
+    link: Option<Res<PlannerLink>>,
+    rows: Query<(&InstanceName, &InstanceTask, &Pace, &EpisodeTally, &FinishedEpisode)>,
+) -> Result {
+    let mut chosen = None;
+    panel.show(contexts.ctx_mut()?, &mut space, |ui| {
+        ui.label(egui::RichText::new("Agent").heading());
+        match &link {
+            Some(link) => {
+                ui.label(link.name());
+                theme::explain(ui, "Plans anew before each step; every instance carries its own plan on.");
+            }
+            None => {
+                ui.label("uniformly random actions");
+                theme::explain(ui, "`terrarium watch RUN` with a run or checkpoint directory lets its model act.");
+            }
+        }
+        ui.add_space(theme::GAP);
+        ui.label(egui::RichText::new("Tasks").heading());
+        egui::Grid::new("tasks").num_columns(5).striped(true).spacing([14.0, 6.0]).show(ui, |ui| {
+            for title in ["instance", "rate, Hz", "episodes", "return", "last score"] {
+                ui.label(egui::RichText::new(title).small().color(theme::FAINT));
+            }
+            ui.end_row();
+            for (index, &instance) in instances.0.iter().enumerate() {
+                let (name, _, pace, tally, finished) = rows.get(instance).expect("an instance on show");
+                if ui.selectable_label(index == selection.index, &name.0).clicked() {
+                    chosen = Some(index);
+                }
+                ui.monospace(format!("{:.0}", pace.rate_hz));
+                ui.monospace(finished.count.to_string());
+                ui.monospace(format!("{:.2}", tally.episode_return));
+                ui.monospace(if finished.count > 0 { format!("{:.2}", finished.score) } else { "–".to_owned() });
+                ui.end_row();
+            }
+        });
+        ui.add_space(theme::GAP);
+        let (_, task, ..) = rows.get(instances.selected(*selection)).expect("an instance on show");
+        let task = &table.0[usize::from(task.0)];
+        ui.label(egui::RichText::new(&task.id).strong());
+        theme::explain(ui, format!("{}.", task.embodiment));
+        theme::explain(ui, format!("{}.", task.instruction));
+        theme::explain(
+            ui,
+            format!(
+                "{} observations, {} actions, {} steps an episode, domain {}",
+                task.obs_dim,
+                task.action_dim,
+                task.episode_length,
+                task.domain.name()
+            ),
+        );
+    });
+    if let Some(index) = chosen {
+        selection.index = index;
+    }
+    Ok(())
+}

@@ -1,0 +1,128 @@
+//! Colors, spacing and the frames of panels: one look for all of the app.
+
+use bevy_egui::egui::{self, Color32, CornerRadius, FontFamily, FontId, Margin, Stroke, TextStyle};
+use egui_plot::{Legend, Plot};
+
+/// Behind everything.
+pub(super) const BACKGROUND: Color32 = Color32::from_rgb(15, 17, 21);
+/// Behind panels.
+pub(super) const PANEL: Color32 = Color32::from_rgb(22, 25, 31);
+/// Behind plots and tiles.
+pub(super) const SURFACE: Color32 = Color32::from_rgb(28, 32, 39);
+/// Borders and separators.
+pub(super) const LINE: Color32 = Color32::from_rgb(46, 52, 63);
+/// Text that matters.
+pub(super) const TEXT: Color32 = Color32::from_rgb(222, 226, 233);
+/// Text that explains.
+pub(super) const FAINT: Color32 = Color32::from_rgb(140, 149, 163);
+/// What was planned or predicted.
+pub(super) const PREDICTED: Color32 = Color32::from_rgb(94, 170, 255);
+/// What was executed or received.
+pub(super) const RECEIVED: Color32 = Color32::from_rgb(255, 180, 84);
+/// Distances between the two.
+pub(super) const ERROR: Color32 = Color32::from_rgb(240, 113, 120);
+/// The selected tile and the pressed button.
+pub(super) const ACCENT: Color32 = Color32::from_rgb(94, 170, 255);
+/// The ghost of a plan, red, green, blue.
+pub(super) const GHOST: [u8; 3] = [94, 170, 255];
+/// Curves side by side.
+pub(super) const CURVES: [Color32; 8] = [
+    Color32::from_rgb(94, 170, 255),
+    Color32::from_rgb(255, 180, 84),
+    Color32::from_rgb(127, 209, 165),
+    Color32::from_rgb(240, 113, 120),
+    Color32::from_rgb(194, 151, 255),
+    Color32::from_rgb(240, 220, 120),
+    Color32::from_rgb(110, 210, 220),
+    Color32::from_rgb(230, 150, 200),
+];
+
+/// Space between things that belong together, points; multiples of it elsewhere.
+pub(super) const GAP: f32 = 8.0;
+
+/// Gives the context our look.
+pub(super) fn apply(ctx: &egui::Context) {
+    ctx.set_theme(egui::Theme::Dark);
+    ctx.all_styles_mut(|style| {
+        style.text_styles = [
+            (TextStyle::Heading, FontId::new(18.0, FontFamily::Proportional)),
+            (TextStyle::Body, FontId::new(14.0, FontFamily::Proportional)),
+            (TextStyle::Button, FontId::new(14.0, FontFamily::Proportional)),
+            (TextStyle::Monospace, FontId::new(13.0, FontFamily::Monospace)),
+            (TextStyle::Small, FontId::new(12.0, FontFamily::Proportional)),
+        ]
+        .into();
+        style.spacing.item_spacing = egui::vec2(GAP, 6.0);
+        style.spacing.button_padding = egui::vec2(10.0, 4.0);
+        style.spacing.interact_size.y = 24.0;
+        style.spacing.slider_width = 150.0;
+        style.interaction.selectable_labels = false;
+        let visuals = &mut style.visuals;
+        visuals.panel_fill = PANEL;
+        visuals.window_fill = PANEL;
+        visuals.window_stroke = Stroke::new(1.0, LINE);
+        visuals.extreme_bg_color = SURFACE;
+        visuals.faint_bg_color = SURFACE;
+        visuals.selection.bg_fill = ACCENT.gamma_multiply(0.35);
+        visuals.selection.stroke = Stroke::new(1.0, TEXT);
+        visuals.slider_trailing_fill = true;
+        let widgets = &mut visuals.widgets;
+        widgets.noninteractive.bg_stroke = Stroke::new(1.0, LINE);
+        widgets.noninteractive.fg_stroke = Stroke::new(1.0, TEXT);
+        for widget in [&mut widgets.inactive, &mut widgets.hovered, &mut widgets.active, &mut widgets.open] {
+            widget.corner_radius = CornerRadius::same(5);
+            widget.fg_stroke = Stroke::new(1.0, TEXT);
+            widget.expansion = 0.0;
+        }
+        widgets.inactive.weak_bg_fill = SURFACE;
+        widgets.inactive.bg_fill = LINE;
+        widgets.inactive.bg_stroke = Stroke::new(1.0, LINE);
+        widgets.hovered.weak_bg_fill = LINE;
+        widgets.hovered.bg_stroke = Stroke::new(1.0, FAINT);
+        widgets.active.weak_bg_fill = ACCENT.gamma_multiply(0.35);
+    });
+}
+
+/// The frame of a panel.
+pub(super) fn panel() -> egui::Frame {
+    egui::Frame::new().fill(PANEL).inner_margin(Margin::symmetric(12, 8)).stroke(Stroke::NONE)
+}
+
+/// The frame of the space where instances are shown.
+pub(super) fn stage() -> egui::Frame {
+    egui::Frame::new().fill(BACKGROUND).inner_margin(Margin::same(12))
+}
+
+/// Text that explains, in a paragraph.
+pub(super) fn explain(ui: &mut egui::Ui, text: impl Into<String>) {
+    ui.label(egui::RichText::new(text).color(FAINT));
+}
+
+/// Something went wrong.
+pub(super) fn complain(ui: &mut egui::Ui, text: impl Into<String>) {
+    ui.label(egui::RichText::new(text).color(ERROR));
+}
+
+/// A panel with nothing to show yet: what is missing and what to do.
+pub(super) fn empty(ui: &mut egui::Ui, what: &str, to_do: &str) {
+    ui.add_space(4.0 * GAP);
+    ui.vertical_centered(|ui| {
+        ui.label(egui::RichText::new(what).strong());
+        explain(ui, to_do);
+    });
+}
+
+/// A plot in our look: titled axes, a legend, no way to lose the curves by an accidental scroll.
+pub(super) fn plot<'a>(id: &'a str, height: f32, x_label: &'a str, y_label: &'a str) -> Plot<'a> {
+    Plot::new(id)
+        .height(height)
+        .x_axis_label(egui::RichText::new(x_label).small().color(FAINT))
+        .y_axis_label(egui::RichText::new(y_label).small().color(FAINT))
+        .y_axis_min_width(44.0)
+        .allow_scroll(false)
+        .allow_zoom(false)
+        .allow_drag(false)
+        .allow_boxed_zoom(false)
+        .set_margin_fraction(egui::vec2(0.02, 0.12))
+        .legend(Legend::default().text_style(TextStyle::Small).background_alpha(0.6).follow_insertion_order(true))
+}
