@@ -8,6 +8,8 @@ pub mod data;
 pub mod encode;
 pub mod env;
 pub mod files;
+#[cfg(feature = "learn")]
+pub mod newt;
 pub mod paint;
 pub mod sim;
 pub mod task;
