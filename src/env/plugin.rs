@@ -140,17 +140,20 @@ fn reset<E: Environment>(
     if instances.is_empty() {
         return;
     }
-    let started = Instant::now();
+    let mut started = None;
     // Resets are rare and short beside steps: one thread.
     for (mut instance, mut record) in &mut instances {
         if !record.needs_reset {
             continue;
         }
+        started.get_or_insert_with(Instant::now);
         record.needs_reset = false;
         instance.restart(*seed, record.ending == Some(Ending::Fault));
         instance.write(&table, *seed);
     }
-    throughput.reset_time += started.elapsed();
+    if let Some(started) = started {
+        throughput.reset_time += started.elapsed();
+    }
 }
 
 /// The parts of an instance that take part in observing and resetting it.
