@@ -119,11 +119,11 @@ fn visible_ghost(world: &mut World) -> Option<(Entity, Entity, usize)> {
 }
 
 fn paint_instance(world: &World, instance: Entity, content: Content, seed: Seed) -> Vec<u8> {
-    let mut canvas = Vector::new(content.side);
+    let mut canvas = Vector::new(content.side, content.side);
     draw_instance(world, instance, &mut canvas, seed);
     let mut bytes = canvas.bytes().to_vec();
     if let Some((ghost, _)) = content.ghost {
-        let (mut over, mut backdrop) = (Vector::new(content.side), Vector::new(content.side));
+        let (mut over, mut backdrop) = (Vector::new(content.side, content.side), Vector::new(content.side, content.side));
         draw_instance(world, ghost, &mut over, seed);
         draw_backdrop(world, ghost, &mut backdrop);
         blend_ghost(&mut bytes, over.bytes(), backdrop.bytes());

@@ -16,7 +16,7 @@ const PANEL_WIDTH: f32 = 470.0;
 
 /// What the side panel is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tab {
+pub(super) enum Tab {
     /// The open-loop plan of the selected instance beside what happened.
     Plan,
     /// Curves of a training.
