@@ -39,10 +39,7 @@ impl Curves {
             let Some(value) = value.as_f64().filter(|_| tag != "step") else {
                 continue;
             };
-            if !self.series.contains_key(tag) {
-                self.series.insert(tag.clone(), Vec::new());
-            }
-            let points = self.series.get_mut(tag).expect("it was just inserted");
+            let points = self.series.entry(tag.clone()).or_default();
             while points.last().is_some_and(|last| last[0] >= step) {
                 points.pop();
             }

@@ -58,10 +58,9 @@ pub struct ViewOptions {
 impl ViewOptions {
     /// One instance of each task, random actions, no curves, running at natural speed in a window.
     pub fn new(tasks: Vec<Task>) -> Self {
-        let count = u16::try_from(tasks.len()).expect("fewer tasks than 65,536");
         Self {
+            instances: (0..=u16::MAX).take(tasks.len()).collect(),
             tasks,
-            instances: (0..count).collect(),
             seed: Seed::new(1),
             agent: None,
             metrics: MetricsSource::None,

@@ -7,6 +7,7 @@ use bevy::asset::AssetPlugin;
 use bevy::gilrs::GilrsPlugin;
 use bevy::prelude::*;
 use bevy::render::RenderPlugin;
+use bevy::render::settings::WgpuSettings;
 use bevy::time::TimeUpdateStrategy;
 use bevy::window::{ExitCondition, PrimaryWindow, WindowResolution};
 use bevy::winit::{WinitPlugin, WinitSettings};
@@ -30,10 +31,10 @@ pub(in crate::view) fn run(options: ViewOptions) -> Result<(), ViewError> {
     if options.screenshot.is_none() {
         check_display()?;
     }
-    check_adapter()?;
+    let backends = find_backends()?;
     let (failures, failed) = crossbeam_channel::bounded(1);
     let mut app = App::new();
-    add_engine(&mut app, &options);
+    add_engine(&mut app, &options, backends);
     if let Some(screenshot) = options.screenshot.clone() {
         app.add_plugins(ScreenshotPlugin { screenshot, size: options.size, failures });
     }
@@ -83,7 +84,7 @@ fn first_tab(options: &ViewOptions) -> Tab {
     }
 }
 
-fn add_engine(app: &mut App, options: &ViewOptions) {
+fn add_engine(app: &mut App, options: &ViewOptions, backends: wgpu::Backends) {
     let offscreen = options.screenshot.is_some();
     let window = Window {
         title: "Terrarium".to_owned(),
@@ -95,7 +96,11 @@ fn add_engine(app: &mut App, options: &ViewOptions) {
         .build()
         .disable::<TerminalCtrlCHandlerPlugin>()
         .set(AssetPlugin { watch_for_changes_override: Some(false), ..default() })
-        .set(RenderPlugin { synchronous_pipeline_compilation: offscreen, ..default() })
+        .set(RenderPlugin {
+            render_creation: WgpuSettings { backends: Some(backends), ..default() }.into(),
+            synchronous_pipeline_compilation: offscreen,
+            ..default()
+        })
         .set(WindowPlugin {
             primary_window: (!offscreen).then_some(window),
             exit_condition: if offscreen { ExitCondition::DontExit } else { ExitCondition::OnPrimaryClosed },
@@ -184,8 +189,18 @@ fn local_display_answers(_display: &str) -> bool {
     true
 }
 
-fn check_adapter() -> Result<(), ViewError> {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
-    let adapters = bevy::tasks::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
-    if adapters.is_empty() { Err(ViewError::NoAdapter) } else { Ok(()) }
+/// The graphics interfaces to draw with: those in `WGPU_BACKEND`, else Vulkan and its like where a driver answers, else
+/// OpenGL.
+fn find_backends() -> Result<wgpu::Backends, ViewError> {
+    let answers = |backends: wgpu::Backends| {
+        let descriptor =
+            wgpu::InstanceDescriptor { backends, ..wgpu::InstanceDescriptor::new_without_display_handle() };
+        let instance = wgpu::Instance::new(descriptor);
+        !bevy::tasks::block_on(instance.enumerate_adapters(backends)).is_empty()
+    };
+    let choices = match wgpu::Backends::from_env() {
+        Some(chosen) => vec![chosen],
+        None => vec![wgpu::Backends::PRIMARY, wgpu::Backends::SECONDARY],
+    };
+    choices.into_iter().find(|&backends| answers(backends)).ok_or(ViewError::NoAdapter)
 }

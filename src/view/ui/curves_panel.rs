@@ -1,12 +1,11 @@
 //! Plots of a training: scores, losses, and any other tag.
 
 use bevy::prelude::*;
-use bevy_egui::{EguiContexts, EguiPrimaryContextPass, egui};
+use bevy_egui::{EguiPrimaryContextPass, egui};
 use egui_plot::{Line, PlotPoint, PlotPoints};
 
 use super::UiSystems;
-use super::controls::FreeSpace;
-use super::status_panel::{SidePanel, Tab, tab_is_open};
+use super::status_panel::{SideRegion, Tab, tab_is_open};
 use super::theme;
 use crate::view::curves::{Curves, CurvesFeed, Feed};
 
@@ -30,15 +29,8 @@ impl Plugin for CurvesPanelPlugin {
     }
 }
 
-fn show(
-    mut contexts: EguiContexts,
-    mut space: ResMut<FreeSpace>,
-    mut side: ResMut<SidePanel>,
-    mut chosen: ResMut<ChosenTag>,
-    curves: Res<Curves>,
-    feed: Res<CurvesFeed>,
-) -> Result {
-    side.show(contexts.ctx_mut()?, &mut space, |ui| {
+fn show(mut region: SideRegion, mut chosen: ResMut<ChosenTag>, curves: Res<Curves>, feed: Res<CurvesFeed>) -> Result {
+    region.show(|ui| {
         ui.label(egui::RichText::new("Training").heading());
         match &feed.source {
             Feed::None => {}
@@ -59,8 +51,7 @@ fn show(
             theme::complain(ui, format!("{} lines were not readable and were left out", curves.malformed));
         }
         show_plots(ui, &curves, &mut chosen.0);
-    });
-    Ok(())
+    })
 }
 
 fn show_why_empty(ui: &mut egui::Ui, feed: &CurvesFeed) {
@@ -84,15 +75,17 @@ fn show_plots(ui: &mut egui::Ui, curves: &Curves, chosen: &mut Option<String>) {
         ui.add_space(theme::GAP);
         ui.label(egui::RichText::new("Score").strong());
         theme::plot("scores", PLOT_HEIGHT, X_LABEL, "normalised score")
+            .legend(theme::legend().position(egui_plot::Corner::LeftTop))
             .include_y(0.0)
             .include_y(1.0)
-            .show(ui, |plot| draw(plot, curves, &scores, |value| Some(value)));
+            .show(ui, |plot| draw(plot, curves, &scores, Some));
     }
     let losses = tags(&|tag| tag.ends_with("_loss") && tag != "train/pi_loss");
     if !losses.is_empty() {
         ui.add_space(theme::GAP);
         ui.label(egui::RichText::new("Losses").strong());
-        theme::plot("losses", PLOT_HEIGHT, X_LABEL, "loss")
+        theme::plot("losses", PLOT_HEIGHT, X_LABEL, "loss, logarithmic")
+            .legend(theme::legend())
             .y_axis_formatter(|mark, _| power_of_ten(mark.value))
             .label_formatter(|at| match at {
                 egui_plot::HoverPosition::NearDataPoint { plot_name, position, .. } => {
@@ -113,7 +106,7 @@ fn show_plots(ui: &mut egui::Ui, curves: &Curves, chosen: &mut Option<String>) {
             ui.selectable_value(tag, known.clone(), known);
         }
     });
-    theme::plot("any", PLOT_HEIGHT, X_LABEL, tag).show(ui, |plot| draw(plot, curves, &[tag], |value| Some(value)));
+    theme::plot("any", PLOT_HEIGHT, X_LABEL, tag).show(ui, |plot| draw(plot, curves, &[tag], Some));
 }
 
 fn draw(plot: &mut egui_plot::PlotUi<'_>, curves: &Curves, tags: &[&str], scale: impl Fn(f64) -> Option<f64>) {

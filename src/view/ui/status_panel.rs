@@ -1,6 +1,7 @@
 //! The side panel's frame and tabs, the list of tasks and agents, and the bar with throughput at the bottom.
 
 use bevy::diagnostic::{DiagnosticsStore, FrameTimeDiagnosticsPlugin};
+use bevy::ecs::system::SystemParam;
 use bevy::prelude::*;
 use bevy_egui::{EguiContexts, EguiPrimaryContextPass, egui};
 
@@ -16,7 +17,7 @@ const PANEL_WIDTH: f32 = 470.0;
 
 /// What the side panel is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tab {
+pub(super) enum Tab {
     /// The open-loop plan of the selected instance beside what happened.
     Plan,
     /// Curves of a training.
@@ -32,25 +33,32 @@ pub(super) struct SidePanel {
     pub(super) tab: Tab,
 }
 
-impl SidePanel {
-    /// Takes the right side of the free space for `contents`, under the tabs.
-    pub(super) fn show(&mut self, ctx: &egui::Context, space: &mut FreeSpace, contents: impl FnOnce(&mut egui::Ui)) {
-        let mut region = space.region(ctx, "side region");
-        egui::Panel::right("side").frame(theme::panel()).default_size(PANEL_WIDTH).min_size(340.0).show(
-            &mut region,
-            |ui| {
-                ui.horizontal(|ui| {
-                    for (tab, name) in
-                        [(Tab::Plan, "Plan and rollout"), (Tab::Training, "Training"), (Tab::Tasks, "Tasks")]
-                    {
-                        ui.selectable_value(&mut self.tab, tab, name);
-                    }
-                });
-                ui.separator();
-                egui::ScrollArea::vertical().auto_shrink(false).show(ui, contents);
-            },
-        );
-        space.keep(&region);
+/// The right side of the window.
+#[derive(SystemParam)]
+pub(super) struct SideRegion<'w, 's> {
+    contexts: EguiContexts<'w, 's>,
+    space: ResMut<'w, FreeSpace>,
+    panel: ResMut<'w, SidePanel>,
+}
+
+impl SideRegion<'_, '_> {
+    /// Takes it for `contents`, under the tabs.
+    pub(super) fn show(&mut self, contents: impl FnOnce(&mut egui::Ui)) -> Result {
+        let mut region = self.space.region(self.contexts.ctx_mut()?, "side region");
+        let tab = &mut self.panel.tab;
+        let side = egui::Panel::right("side").frame(theme::panel()).default_size(PANEL_WIDTH).min_size(340.0);
+        side.show(&mut region, |ui| {
+            ui.horizontal(|ui| {
+                for (one, name) in [(Tab::Plan, "Plan and rollout"), (Tab::Training, "Training"), (Tab::Tasks, "Tasks")]
+                {
+                    ui.selectable_value(tab, one, name);
+                }
+            });
+            ui.separator();
+            egui::ScrollArea::vertical().auto_shrink(false).show(ui, contents);
+        });
+        self.space.keep(&region);
+        Ok(())
     }
 }
 
@@ -133,9 +141,7 @@ fn show_planner(ui: &mut egui::Ui, link: &PlannerLink) {
 }
 
 fn show_tasks(
-    mut contexts: EguiContexts,
-    mut space: ResMut<FreeSpace>,
-    mut panel: ResMut<SidePanel>,
+    mut region: SideRegion,
     mut selection: ResMut<Selection>,
     instances: Res<Instances>,
     table: Res<TaskTable>,
@@ -143,7 +149,7 @@ fn show_tasks(
     rows: Query<(&InstanceName, &InstanceTask, &Pace, &EpisodeTally, &FinishedEpisode)>,
 ) -> Result {
     let mut chosen = None;
-    panel.show(contexts.ctx_mut()?, &mut space, |ui| {
+    region.show(|ui| {
         ui.label(egui::RichText::new("Agent").heading());
         match &link {
             Some(link) => {
@@ -190,7 +196,7 @@ fn show_tasks(
                 task.domain.name()
             ),
         );
-    });
+    })?;
     if let Some(index) = chosen {
         selection.index = index;
     }

@@ -112,7 +112,7 @@ pub(super) fn empty(ui: &mut egui::Ui, what: &str, to_do: &str) {
     });
 }
 
-/// A plot in our look: titled axes, a legend, no way to lose the curves by an accidental scroll.
+/// A plot in our look: titled axes, a quiet grid, no way to lose the curves by an accidental scroll.
 pub(super) fn plot<'a>(id: &'a str, height: f32, x_label: &'a str, y_label: &'a str) -> Plot<'a> {
     Plot::new(id)
         .height(height)
@@ -124,5 +124,12 @@ pub(super) fn plot<'a>(id: &'a str, height: f32, x_label: &'a str, y_label: &'a 
         .allow_drag(false)
         .allow_boxed_zoom(false)
         .set_margin_fraction(egui::vec2(0.02, 0.12))
-        .legend(Legend::default().text_style(TextStyle::Small).background_alpha(0.6).follow_insertion_order(true))
+        .grid_spacing(egui::Rangef::new(28.0, 160.0))
+        .grid_color(LINE)
+        .show_background(false)
+}
+
+/// The legend of curves that come from outside, so that their names and number are not known.
+pub(super) fn legend() -> Legend {
+    Legend::default().text_style(TextStyle::Small).background_alpha(0.7).follow_insertion_order(true)
 }
