@@ -3,6 +3,7 @@
 //! Tasks are hosted as entities of a Bevy world ([`env`], [`sim`]), a learner trains the Newt world model on them, and a
 //! window shows what it plans. `ARCHITECTURE.md` at the repository's root maps the whole.
 
+pub mod cli;
 pub mod env;
 pub mod paint;
 pub mod sim;

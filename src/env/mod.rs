@@ -5,9 +5,12 @@
 
 pub mod arcade;
 mod catalog;
+pub mod conformity;
 mod layout;
 mod plugin;
+pub mod policy;
 mod simulation;
+pub mod statistics;
 
 pub use catalog::{
     EnvCatalog, EnvError, EnvHooks, HostedTask, HostedTasks, copy_instance, draw_instance, restore_instance,
