@@ -1,8 +1,12 @@
 //! `terrarium eval`: scores of a trained agent.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+
+use crate::env::policy::BatchPolicy;
+use crate::sim::Seed;
+use crate::task::Task;
 
 /// Score a trained agent.
 #[derive(Args)]
@@ -38,7 +42,6 @@ impl EvalCommand {
 impl EvalCommand {
     pub(super) fn run(self) -> anyhow::Result<()> {
         use crate::newt::DeviceChoice;
-        use crate::sim::Seed;
         use crate::train::{SavedAgent, play, report};
 
         let device: DeviceChoice = self.device.parse()?;
@@ -60,4 +63,22 @@ impl EvalCommand {
         }
         Ok(())
     }
+}
+
+#[cfg(not(feature = "learn"))]
+pub(super) fn checkpoint_policy(_: &Path, _: &Task, _: Seed) -> anyhow::Result<BatchPolicy<'static>> {
+    Err(super::absent("rollout policy=checkpoint:DIR", "learn"))
+}
+
+/// The trained agent at `path` as a policy for one of its tasks, planning without exploration.
+#[cfg(feature = "learn")]
+pub(super) fn checkpoint_policy(path: &Path, task: &Task, seed: Seed) -> anyhow::Result<BatchPolicy<'static>> {
+    use crate::newt::DeviceChoice;
+    use crate::train::{SavedAgent, play};
+
+    let (device, name) = DeviceChoice::Auto.open()?;
+    let saved = SavedAgent::load(&super::existing(path.to_owned())?, device)?;
+    eprintln!("device: {name}; checkpoint {} of step {}", saved.checkpoint.display(), saved.step);
+    let number = saved.number(&task.id)?;
+    Ok(play::policy(saved.agent, usize::from(number), seed))
 }

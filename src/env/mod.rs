@@ -5,10 +5,13 @@
 
 pub mod arcade;
 mod catalog;
+pub mod conformity;
 mod layout;
 mod plain_loop;
 mod plugin;
+pub mod policy;
 mod simulation;
+pub mod statistics;
 
 pub use catalog::{
     EnvCatalog, EnvError, EnvHooks, HostedTask, HostedTasks, InstanceState, copy_instance, draw_backdrop, draw_instance,
