@@ -31,7 +31,7 @@ impl BenchCommand {
     pub(super) fn run(self) -> anyhow::Result<()> {
         match self.what {
             #[cfg(feature = "learn")]
-            What::Newt(words) => super::bench_newt::run(&words.words, words.json),
+            What::Newt(words) => todo!("{}", words.json),
             #[cfg(not(feature = "learn"))]
             What::Newt(_) => Err(super::absent("bench newt", "learn")),
             What::Env(words) => super::bench_env::run(&words.words, words.json),

@@ -4,8 +4,6 @@
 
 mod bench;
 mod bench_env;
-#[cfg(feature = "learn")]
-mod bench_newt;
 mod conform;
 mod eval;
 mod keys;

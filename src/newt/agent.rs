@@ -172,6 +172,15 @@ impl Newt {
         self.device
     }
 
+    /// The discount of a task.
+    ///
+    /// # Panics
+    ///
+    /// When there is no task of that number.
+    pub fn discount(&self, task: usize) -> f32 {
+        self.tables.discounts[task]
+    }
+
     /// Number of learned parameters.
     pub fn num_params(&self) -> i64 {
         self.model.num_params()

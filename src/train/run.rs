@@ -296,8 +296,9 @@ impl Sitting<'_> {
             self.send(simulation, group, slots, going.step, true);
             self.count(simulation, slots, going, progress)?;
 
-            let passed = |every: u64| before / every.max(1) < going.step / every.max(1);
-            let done = going.step >= config.steps;
+            let step = going.step;
+            let passed = |every: u64| before / every.max(1) < step / every.max(1);
+            let done = step >= config.steps;
             if passed(config.log_freq) {
                 self.log(going)?;
             }
@@ -368,14 +369,13 @@ impl Sitting<'_> {
 
     fn evaluate(&self, going: &mut Going, progress: &mut Progress, acting: Acting) -> Result<(), TrainError> {
         let config = &self.run.config;
-        progress.pause(going.step);
         let evaluation = Evaluation { number: going.step, episodes: config.eval_episodes, acting };
         let statistics =
             evaluate(evaluation, config, &self.run.tasks, &self.instances, self.learner, &mut going.inbox)?;
         going.metrics.log(Phase::Eval, going.step, &statistics.values())?;
         going.metrics.result(going.step, &statistics)?;
         progress.say(&format!("step {}: evaluation score {:.3}", going.step, statistics.avg_score()));
-        progress.pause(going.step);
+        progress.skip_time(going.step);
         going.evaluation = Some(statistics);
         Ok(())
     }

@@ -84,12 +84,17 @@ pub fn task_tables(config: &TrainConfig, tasks: &[Task], cache: &Path) -> Result
     };
     let rule =
         DiscountRule { denominator: config.discount_denom, min: config.discount_min, max: config.discount_max };
-    let mask = |task: &Task| (0..model.action_dim as usize).map(move |dim| f32::from(u8::from(dim < task.action_dim)));
     Ok(TaskTables {
         embeddings: embeddings.into_iter().flatten().collect(),
-        action_masks: tasks.iter().flat_map(mask).collect(),
+        action_masks: tasks.iter().flat_map(|task| action_mask(task, model.action_dim as usize)).collect(),
         discounts: tasks.iter().map(|task| task.discount(rule) as f32).collect(),
     })
+}
+
+/// 1 for each of the `width` entries that the task's action has.
+fn action_mask(task: &Task, width: usize) -> impl Iterator<Item = f32> {
+    let own = task.action_dim;
+    (0..width).map(move |entry| if entry < own { 1.0 } else { 0.0 })
 }
 
 /// Opens the device that the settings ask for; the text says which it is.
