@@ -376,14 +376,14 @@ fn a_saved_instance_goes_on_in_another_world() {
     }
     // Another seed: nothing but what was saved can make the two agree.
     let mut restored = simulate(&cases, 10, None, |_| 1);
-    for instance in 0..cases.len() {
+    for (instance, case) in cases.iter().enumerate() {
         let text = saved(original.world(), original.instances()[instance]).to_string();
         let state = serde_json::from_str(&text).expect("what was written can be read");
         let entity = restored.instances()[instance];
         restore_instance(restored.world_mut(), entity, state).expect("it can be restored");
         assert_eq!(original.get::<Observation>(instance), restored.get::<Observation>(instance));
         let again = saved(restored.world(), entity).to_string();
-        assert_eq!(text, again, "{}: not a bit is lost", cases[instance].task.id);
+        assert_eq!(text, again, "{}: not a bit is lost", case.task.id);
     }
     for _ in 0..100 {
         let actions = wanderer.choose();

@@ -67,12 +67,23 @@ macro_rules! for_each_instance {
     }};
 }
 
+/// What stepping an instance takes.
+type Stepped<E> = (
+    &'static Group,
+    &'static InstanceTask,
+    &'static Action,
+    &'static Params<E>,
+    &'static mut E,
+    &'static mut Episode,
+    &'static mut StepRecord,
+);
+
 fn step<E: Environment>(
     active: Res<ActiveGroup>,
     parallel: Res<Parallel>,
     table: Res<TaskTable>,
     mut throughput: ResMut<Throughput>,
-    mut instances: Query<(&Group, &InstanceTask, &Action, &Params<E>, &mut E, &mut Episode, &mut StepRecord)>,
+    mut instances: Query<Stepped<E>>,
 ) {
     if instances.is_empty() {
         return;
