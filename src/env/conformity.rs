@@ -144,7 +144,9 @@ pub fn compare_task(
     let no_statistics = |index| ConformityError::NoStatistics { task: task.id.clone(), index };
     let references: Vec<&Statistics> = (0..)
         .zip(&recorded.policies)
-        .map(|(index, policy)| policy.stats.as_ref().ok_or_else(|| no_statistics(index)))
+        .map(|(index, policy)| {
+            policy.stats.as_ref().filter(|stats| stats.episodes > 0).ok_or_else(|| no_statistics(index))
+        })
         .collect::<Result<_, _>>()?;
     let mut policies: Vec<BatchPolicy<'_>> = (0u64..)
         .zip(&recorded.policies)
