@@ -198,10 +198,10 @@ pub fn compare(task: &Task, reference: &Statistics, sample: &Sample) -> Result<V
     let returns = comparer.spread(|episode| single(episode.episode_return));
     comparer.mean("return_mean".to_owned(), 1, reference.return_mean, reference.return_std, returns);
     let [least, .., most] = reference.return_quantiles;
-    comparer.std("return_std".to_owned(), 1, reference.return_std, most - least, returns);
+    comparer.std("return_std".to_owned(), 1, reference.return_std, (least, most), returns);
     let scores = comparer.spread(|episode| single(episode.score));
     comparer.mean("score_mean".to_owned(), 1, reference.score_mean, reference.score_std, scores);
-    comparer.std("score_std".to_owned(), 1, reference.score_std, 1.0, scores);
+    comparer.std("score_std".to_owned(), 1, reference.score_std, (0.0, 1.0), scores);
     let successes = comparer.spread(|episode| single(f64::from(u8::from(episode.success))));
     let success_std = (reference.success_mean * (1.0 - reference.success_mean)).max(0.0).sqrt();
     comparer.mean("success_mean".to_owned(), 1, reference.success_mean, success_std, successes);
@@ -216,12 +216,12 @@ pub fn compare(task: &Task, reference: &Statistics, sample: &Sample) -> Result<V
             square: episode.sums[i].1,
         });
         comparer.mean(format!("obs_mean[{i}]"), task.obs_dim, reference.obs_mean[i], reference.obs_std[i], observed);
-        let range = reference.obs_max[i] - reference.obs_min[i];
-        comparer.std(format!("obs_std[{i}]"), task.obs_dim, reference.obs_std[i], range, observed);
+        let extremes = (reference.obs_min[i], reference.obs_max[i]);
+        comparer.std(format!("obs_std[{i}]"), task.obs_dim, reference.obs_std[i], extremes, observed);
         let reset = comparer.spread(|episode| single(f64::from(episode.reset[i])));
         comparer.mean(format!("reset_mean[{i}]"), task.obs_dim, reference.reset_mean[i], reference.reset_std[i], reset);
-        let range = reference.reset_max[i] - reference.reset_min[i];
-        comparer.std(format!("reset_std[{i}]"), task.obs_dim, reference.reset_std[i], range, reset);
+        let extremes = (reference.reset_min[i], reference.reset_max[i]);
+        comparer.std(format!("reset_std[{i}]"), task.obs_dim, reference.reset_std[i], extremes, reset);
     }
     Ok(comparer.list)
 }
@@ -289,18 +289,20 @@ impl Comparer<'_> {
         self.push(figure, reference, own.mean, allowed);
     }
 
-    /// `range` is how far the reference's values lie apart at most. It bounds how rare a deviation can be that gives
-    /// such a standard deviation, and with it how uncertain that is.
-    fn std(&mut self, figure: String, count: usize, reference: f64, range: f64, own: Spread) {
+    /// `(least, most)` are the reference's extremes. They bound how rare a deviation can be that gives such a standard
+    /// deviation, and with it how uncertain that is.
+    fn std(&mut self, figure: String, count: usize, reference: f64, (least, most): (f64, f64), own: Spread) {
         let allowed = if own.varies() {
             let relative = own.std_variance / (own.std * own.std);
-            let rarest = (range * range - reference * reference).max(0.0) / 4.0;
+            let rarest = ((most - least).powi(2) - reference * reference).max(0.0) / 4.0;
             let error = self.standard_error(own.std_variance, (relative * reference * reference).min(rarest));
             self.bounds.standard_errors_of(count) * error + self.bounds.std_slack * reference
         } else {
-            // A deviation in a part `p` of the episodes has a standard deviation of at most `√p` of the range, and is
-            // missed by `n` episodes with probability `exp(-np)`; at `np` = 10 that is the tail beyond 4 standard errors.
-            range * (10.0 / self.sample.episodes.len() as f64).sqrt()
+            // Deviations from our constant in a part `p` of the episodes give a standard deviation of at most `√p` times
+            // the largest, and `n` episodes miss them with probability `exp(-np)`; at `np` = 10 that is the tail beyond 4
+            // standard errors.
+            let largest = (most - own.mean).abs().max((least - own.mean).abs());
+            largest * (10.0 / self.sample.episodes.len() as f64).sqrt()
         };
         let allowed = allowed + rounding(reference);
         self.push(figure, reference, own.std, allowed);
