@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::Misuse;
 use super::keys::Words;
-use crate::env::conformity::{Comparison, RecordedTask, compare_task};
+use crate::env::conformity::{Comparison, ConformityError, RecordedTask, compare_task};
 use crate::sim::Seed;
 use crate::task::{Registry, Task, TaskSet};
 
@@ -71,7 +71,10 @@ pub(super) fn run(args: &[String]) -> anyhow::Result<ExitCode> {
     let (started, mut steps) = (Instant::now(), 0);
     let mut tasks_report = BTreeMap::new();
     for task in tasks {
-        let compared = compare_task(&task, &recorded[&task.id], episodes, seed)?;
+        let compared = compare_task(&task, &recorded[&task.id], episodes, seed).map_err(|problem| match problem {
+            ConformityError::Statistics(problem) => anyhow::Error::from(problem),
+            unfit => Misuse(format!("{unfit}: {file}")).into(),
+        })?;
         steps += compared.steps;
         let policies = compared.policies.into_iter().map(|(policy, figures)| PolicyReport {
             policy,
@@ -190,6 +193,11 @@ mod tests {
         assert!(misuse(&format!("{} task=pygame-cowboy", file.display())).contains("is recorded in"));
         std::fs::write(&file, r#"{"pygame-pong": {"obs_dim": 6}}"#).expect("written");
         assert!(misuse(&file.display().to_string()).contains("action_dim"));
+        std::fs::write(&file, r#"{"pygame-pong": {"obs_dim": 7, "action_dim": 1, "policies": []}}"#).expect("written");
+        assert!(misuse(&file.display().to_string()).contains("obs_dim of pygame-pong is 7 wide"));
+        let policies = r#"{"pygame-pong": {"obs_dim": 6, "action_dim": 1, "policies": [{"kind": "zero"}]}}"#;
+        std::fs::write(&file, policies).expect("written");
+        assert!(misuse(&file.display().to_string()).contains("policy 0 of pygame-pong has no stats"));
     }
 
     #[test]

@@ -144,7 +144,9 @@ pub fn compare_task(
     let no_statistics = |index| ConformityError::NoStatistics { task: task.id.clone(), index };
     let references: Vec<&Statistics> = (0..)
         .zip(&recorded.policies)
-        .map(|(index, policy)| policy.stats.as_ref().ok_or_else(|| no_statistics(index)))
+        .map(|(index, policy)| {
+            policy.stats.as_ref().filter(|stats| stats.episodes > 0).ok_or_else(|| no_statistics(index))
+        })
         .collect::<Result<_, _>>()?;
     let mut policies: Vec<BatchPolicy<'_>> = (0u64..)
         .zip(&recorded.policies)
@@ -177,8 +179,12 @@ pub fn compare(task: &Task, reference: &Statistics, sample: &Sample) -> Result<V
     for (what, figures) in [
         ("obs_mean", &reference.obs_mean),
         ("obs_std", &reference.obs_std),
+        ("obs_min", &reference.obs_min),
+        ("obs_max", &reference.obs_max),
         ("reset_mean", &reference.reset_mean),
         ("reset_std", &reference.reset_std),
+        ("reset_min", &reference.reset_min),
+        ("reset_max", &reference.reset_max),
     ] {
         if figures.len() != task.obs_dim {
             let (task, needed) = (task.id.clone(), task.obs_dim);
@@ -191,10 +197,11 @@ pub fn compare(task: &Task, reference: &Statistics, sample: &Sample) -> Result<V
 
     let returns = comparer.spread(|episode| single(episode.episode_return));
     comparer.mean("return_mean".to_owned(), 1, reference.return_mean, reference.return_std, returns);
-    comparer.std("return_std".to_owned(), 1, reference.return_std, returns);
+    let [least, .., most] = reference.return_quantiles;
+    comparer.std("return_std".to_owned(), 1, reference.return_std, (least, most), returns);
     let scores = comparer.spread(|episode| single(episode.score));
     comparer.mean("score_mean".to_owned(), 1, reference.score_mean, reference.score_std, scores);
-    comparer.std("score_std".to_owned(), 1, reference.score_std, scores);
+    comparer.std("score_std".to_owned(), 1, reference.score_std, (0.0, 1.0), scores);
     let successes = comparer.spread(|episode| single(f64::from(u8::from(episode.success))));
     let success_std = (reference.success_mean * (1.0 - reference.success_mean)).max(0.0).sqrt();
     comparer.mean("success_mean".to_owned(), 1, reference.success_mean, success_std, successes);
@@ -209,10 +216,12 @@ pub fn compare(task: &Task, reference: &Statistics, sample: &Sample) -> Result<V
             square: episode.sums[i].1,
         });
         comparer.mean(format!("obs_mean[{i}]"), task.obs_dim, reference.obs_mean[i], reference.obs_std[i], observed);
-        comparer.std(format!("obs_std[{i}]"), task.obs_dim, reference.obs_std[i], observed);
+        let extremes = (reference.obs_min[i], reference.obs_max[i]);
+        comparer.std(format!("obs_std[{i}]"), task.obs_dim, reference.obs_std[i], extremes, observed);
         let reset = comparer.spread(|episode| single(f64::from(episode.reset[i])));
         comparer.mean(format!("reset_mean[{i}]"), task.obs_dim, reference.reset_mean[i], reference.reset_std[i], reset);
-        comparer.std(format!("reset_std[{i}]"), task.obs_dim, reference.reset_std[i], reset);
+        let extremes = (reference.reset_min[i], reference.reset_max[i]);
+        comparer.std(format!("reset_std[{i}]"), task.obs_dim, reference.reset_std[i], extremes, reset);
     }
     Ok(comparer.list)
 }
@@ -280,11 +289,22 @@ impl Comparer<'_> {
         self.push(figure, reference, own.mean, allowed);
     }
 
-    fn std(&mut self, figure: String, count: usize, reference: f64, own: Spread) {
-        let relative = if own.varies() { own.std_variance / (own.std * own.std) } else { self.episodes };
-        let error = self.standard_error(own.std_variance, relative * reference * reference);
-        let allowed =
-            self.bounds.standard_errors_of(count) * error + self.bounds.std_slack * reference + rounding(reference);
+    /// `(least, most)` are the reference's extremes. They bound how rare a deviation can be that gives such a standard
+    /// deviation, and with it how uncertain that is.
+    fn std(&mut self, figure: String, count: usize, reference: f64, (least, most): (f64, f64), own: Spread) {
+        let allowed = if own.varies() {
+            let relative = own.std_variance / (own.std * own.std);
+            let rarest = ((most - least).powi(2) - reference * reference).max(0.0) / 4.0;
+            let error = self.standard_error(own.std_variance, (relative * reference * reference).min(rarest));
+            self.bounds.standard_errors_of(count) * error + self.bounds.std_slack * reference
+        } else {
+            // Deviations from our constant in a part `p` of the episodes give a standard deviation of at most `√p` times
+            // the largest, and `n` episodes miss them with probability `exp(-np)`; at `np` = 10 that is the tail beyond 4
+            // standard errors.
+            let largest = (most - own.mean).abs().max((least - own.mean).abs());
+            largest * (10.0 / self.sample.episodes.len() as f64).sqrt()
+        };
+        let allowed = allowed + rounding(reference);
         self.push(figure, reference, own.std, allowed);
     }
 
@@ -311,7 +331,7 @@ mod tests {
 
     fn sample(task: &Task, policy: Policy, seed: u64) -> Sample {
         let seed = Seed::new(seed);
-        let config = MeasureConfig::new(60, seed);
+        let config = MeasureConfig::new(200, seed);
         measure(task, &mut [policy.batch(task, seed)], config).expect("it runs").remove(0)
     }
 

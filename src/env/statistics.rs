@@ -253,6 +253,10 @@ impl PolicyRun {
 
 impl Sample {
     /// The figures.
+    ///
+    /// # Panics
+    ///
+    /// When the sample holds no episode; those of [`measure`] hold one at least.
     pub fn statistics(&self) -> Statistics {
         let n = self.episodes.len() as f64;
         let steps: u64 = self.episodes.iter().map(|episode| u64::from(episode.steps)).sum();
