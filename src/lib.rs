@@ -1,4 +1,5 @@
 //! Terrarium: an ECS-based simulation and experiment sandbox.
 
+pub mod data;
 #[cfg(feature = "learn")]
 pub mod newt;
