@@ -290,7 +290,7 @@ impl Newt {
     }
 
     /// Makes the planner's networks anew at the next plan.
-    pub(crate) fn forget_plan_model(&mut self) {
+    pub fn forget_plan_model(&mut self) {
         self.plan_model = None;
     }
 
