@@ -133,9 +133,10 @@ fn show_planner(ui: &mut egui::Ui, link: &PlannerLink) {
     if let (Some(plan), Some(latency)) = (link.plan_time, link.latency) {
         let (plan, latency) = (plan.as_secs_f64() * 1e3, latency.as_secs_f64() * 1e3);
         ui.label(egui::RichText::new(format!("{plan:.0} ms")).monospace());
-        theme::explain(ui, format!("to plan for {} ({latency:.0} ms until here)", link.batch));
+        let instances = if link.batch == 1 { "instance" } else { "instances" };
+        theme::explain(ui, format!("to plan for {} {instances}, here after {latency:.0} ms", link.batch));
     }
-    if let Some(waiting) = link.waiting() {
+    if let Some(waiting) = link.waiting().filter(|_| link.is_slow()) {
         theme::explain(ui, format!("planning… {:.1} s", waiting.as_secs_f64()));
     }
 }

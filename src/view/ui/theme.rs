@@ -124,7 +124,7 @@ pub(super) fn plot<'a>(id: &'a str, height: f32, x_label: &'a str, y_label: &'a 
         .allow_drag(false)
         .allow_boxed_zoom(false)
         .set_margin_fraction(egui::vec2(0.02, 0.12))
-        .grid_spacing(egui::Rangef::new(28.0, 160.0))
+        .grid_spacing(egui::Rangef::new(14.0, 110.0))
         .grid_color(LINE)
         .show_background(false)
 }
