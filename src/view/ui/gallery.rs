@@ -136,14 +136,14 @@ fn show_tile(
     };
     painter.rect_stroke(frame, 3.0, border, egui::StrokeKind::Outside);
 
-    let clip = painter.with_clip_rect(rect.intersect(ui.clip_rect()));
-    let line = |y: f32, text: String, size: f32, color: egui::Color32| {
-        let at = egui::pos2(rect.min.x + 2.0, frame.max.y + y);
-        clip.text(at, egui::Align2::LEFT_TOP, text, egui::FontId::proportional(size), color);
-    };
-    line(5.0, name.0.clone(), 14.0, theme::TEXT);
-    let score = if finished.count > 0 { format!(" · last score {:.2}", finished.score) } else { String::new() };
     let narrow = side < 260.0;
+    let line = |y: f32, text: String, size: f32, color: egui::Color32| {
+        let mut job = egui::text::LayoutJob::simple_singleline(text, egui::FontId::proportional(size), color);
+        job.wrap = egui::text::TextWrapping::truncate_at_width(side - 2.0);
+        painter.galley(egui::pos2(rect.min.x + 2.0, frame.max.y + y), painter.layout_job(job), color);
+    };
+    line(5.0, name.0.clone(), if narrow { 12.5 } else { 14.0 }, theme::TEXT);
+    let score = if finished.count > 0 { format!(" · last score {:.2}", finished.score) } else { String::new() };
     let progress = if narrow {
         format!("{}:{} · {:.1}{}", episode.number + 1, episode.step, tally.episode_return, score.replace("last ", ""))
     } else {

@@ -99,7 +99,9 @@ fn show(
                     "Let it run for a horizon, or go back to the present plan.",
                 );
             }
-            None => theme::empty(ui, "Waiting for the first plan.", "It comes with the planner's next answer."),
+            None => {
+                theme::empty(ui, "Waiting for the first plan.", "It comes with the planner's answer for the next step.")
+            }
         }
     })
 }

@@ -91,7 +91,7 @@ fn show_throughput(
     mut space: ResMut<FreeSpace>,
     clock: Res<Clock>,
     rate: Res<StepRate>,
-    throughput: Res<Throughput>,
+    (throughput, finished): (Res<Throughput>, Query<&FinishedEpisode, With<Pace>>),
     diagnostics: Res<DiagnosticsStore>,
     link: Option<Res<PlannerLink>>,
 ) -> Result {
@@ -109,7 +109,8 @@ fn show_throughput(
             }
             figure(ui, format!("{:.0}", rate.per_second()), "steps/s");
             figure(ui, rate.total.to_string(), "steps");
-            figure(ui, throughput.episodes.to_string(), "episodes");
+            let episodes: u64 = finished.iter().map(|finished| finished.count).sum();
+            figure(ui, episodes.to_string(), "episodes");
             if throughput.faults > 0 {
                 figure(ui, throughput.faults.to_string(), "faulty states");
             }
