@@ -113,7 +113,7 @@ fn show_plots(ui: &mut egui::Ui, curves: &Curves, chosen: &mut Option<String>) {
 
 /// A plot over the steps of a training.
 fn over_steps<'a>(id: &'a str, y_label: &'a str) -> Plot<'a> {
-    theme::plot(id, PLOT_HEIGHT, X_LABEL, y_label).x_axis_formatter(|mark, _| count(mark.value))
+    theme::plot(id, PLOT_HEIGHT, X_LABEL, y_label)
 }
 
 fn draw(plot: &mut egui_plot::PlotUi<'_>, curves: &Curves, tags: &[&str], scale: impl Fn(f64) -> Option<f64>) {
@@ -140,27 +140,9 @@ fn power_of_ten(exponent: f64) -> String {
     if (0.01..1000.0).contains(&value) { format!("{value:.2}") } else { format!("{value:.0e}") }
 }
 
-/// A count of steps in few letters, such as `250k` or `1.5M`.
-fn count(steps: f64) -> String {
-    let (scaled, unit) = match steps.abs() {
-        size if size >= 1e6 => (steps / 1e6, "M"),
-        size if size >= 1e3 => (steps / 1e3, "k"),
-        _ => (steps, ""),
-    };
-    format!("{}{unit}", (scaled * 100.0).round() / 100.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn counts_are_short() {
-        let wanted = [(0.0, "0"), (950.0, "950"), (2500.0, "2.5k"), (60_000.0, "60k"), (1.5e6, "1.5M"), (1e8, "100M")];
-        for (steps, text) in wanted {
-            assert_eq!(count(steps), text);
-        }
-    }
 
     #[test]
     fn logarithmic_marks_are_readable() {

@@ -126,6 +126,8 @@ pub(super) fn plot<'a>(id: &'a str, height: f32, x_label: &'a str, y_label: &'a 
         .set_margin_fraction(egui::vec2(0.02, 0.12))
         .x_grid_spacer(|input| round_marks(input, 6.0))
         .y_grid_spacer(|input| round_marks(input, 3.0))
+        .x_axis_formatter(|mark, _| mark_text(mark))
+        .y_axis_formatter(|mark, _| mark_text(mark))
         .grid_spacing(egui::Rangef::new(4.0, 24.0))
         .grid_color(LINE)
         .show_background(false)
@@ -148,6 +150,18 @@ fn round_step(size: f64) -> f64 {
     [1.0, 2.0, 5.0, 10.0].map(|factor| factor * power).into_iter().find(|&step| step >= size * 0.999).unwrap_or(size)
 }
 
+/// A mark's value with as many decimals as tell it from the next; thousands and millions in short.
+pub(super) fn mark_text(mark: GridMark) -> String {
+    let (unit, name) = match mark.value.abs().max(mark.step_size) {
+        size if size >= 1e6 => (1e6, "M"),
+        size if size >= 1e4 => (1e3, "k"),
+        _ => (1.0, ""),
+    };
+    let decimals = (-(mark.step_size / unit).log10()).ceil().clamp(0.0, 6.0) as usize;
+    let value = if mark.value == 0.0 { 0.0 } else { mark.value / unit };
+    format!("{value:.decimals$}{name}")
+}
+
 /// The legend of curves that come from outside, so that their names and number are not known.
 pub(super) fn legend() -> Legend {
     Legend::default().text_style(TextStyle::Small).background_alpha(0.7).follow_insertion_order(true)
@@ -168,6 +182,14 @@ mod tests {
             let values: Vec<f64> = marks.iter().map(|mark| (mark.value * 1e6).round() / 1e6).collect();
             assert_eq!(values, wanted);
         }
+    }
+
+    #[test]
+    fn neighboring_marks_read_differently() {
+        let text = |value: f64, step_size: f64| mark_text(GridMark { value, step_size });
+        assert_eq!([text(-0.5, 0.5), text(-0.0, 0.5), text(1.0, 0.5)], ["-0.5", "0.0", "1.0"]);
+        assert_eq!([text(0.05, 0.05), text(20.0, 10.0), text(2000.0, 500.0)], ["0.05", "20", "2000"]);
+        assert_eq!([text(20_000.0, 5000.0), text(1.5e6, 5e5)], ["20k", "1.5M"]);
     }
 
     #[test]
