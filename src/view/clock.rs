@@ -47,18 +47,25 @@ pub struct Clock {
     /// Simulated over real time.
     pub speed: f64,
     single_steps: u32,
+    /// Nothing steps, whatever is owed: a picture is being taken.
+    held: bool,
 }
 
 impl Clock {
     /// A clock that runs at `speed`, or waits for single steps.
     pub fn new(paused: bool, speed: f64) -> Self {
-        Self { paused, speed, single_steps: 0 }
+        Self { paused, speed, single_steps: 0, held: false }
     }
 
     /// Pauses and takes one step of every instance, as soon as it has an action.
     pub fn single_step(&mut self) {
         self.paused = true;
         self.single_steps += 1;
+    }
+
+    /// Stops everything for good.
+    pub(super) fn hold(&mut self) {
+        self.held = true;
     }
 
     /// The next faster or slower of the usual speeds.
@@ -182,6 +189,9 @@ fn advance(world: &mut World) {
 }
 
 fn due_instances(world: &mut World) -> Vec<Entity> {
+    if world.resource::<Clock>().held {
+        return Vec::new();
+    }
     let instances = world.resource::<Instances>().0.clone();
     instances
         .into_iter()

@@ -99,7 +99,9 @@ fn show(
                     "Let it run for a horizon, or go back to the present plan.",
                 );
             }
-            None => theme::empty(ui, "Waiting for the first plan.", "It comes with the planner's next answer."),
+            None => {
+                theme::empty(ui, "Waiting for the first plan.", "It comes with the planner's answer for the next step.")
+            }
         }
     })
 }
@@ -168,7 +170,7 @@ fn show_plots(ui: &mut egui::Ui, comparison: &Comparison, dimension: usize, acti
     let meaning = "What the plan does, and what was executed: the agent plans anew before each step. The band is one \
                    standard deviation of the planner's final distribution.";
     title(ui, action_axis, meaning, &[PLANNED, EXECUTED]);
-    framed("actions", "full action = 1").include_y(-1.0).include_y(1.0).show(ui, |plot| {
+    framed("actions", "action").include_y(-1.0).include_y(1.0).show(ui, |plot| {
         let planned: Vec<f32> = plan.actions.iter().map(|action| action[dimension]).collect();
         spread_band(plot, &planned, plan.spread.iter().map(|spread| spread[dimension]));
         draw_predicted(plot, PLANNED.0, &planned);
@@ -181,15 +183,15 @@ fn show_plots(ui: &mut egui::Ui, comparison: &Comparison, dimension: usize, acti
         "Predicted for the plan's actions, and received for the executed ones.",
         &[PREDICTED, RECEIVED],
     );
-    framed("reward", "reward a step").show(ui, |plot| {
+    framed("reward", "reward").show(ui, |plot| {
         draw_predicted(plot, PREDICTED.0, &plan.rewards);
         draw_received(plot, RECEIVED.0, comparison.rewards.iter().map(|&reward| f64::from(reward)));
         mark(plot, reached);
     });
-    let meaning = "Predicted at each state of the plan. Received: discounted rewards from there to the last step \
+    let meaning = "Discounted return. Predicted at each state of the plan. Received: discounted rewards from there to the last step \
                    reached, then the value predicted for it (none after a termination).";
     title(ui, "Value", meaning, &[PREDICTED, RECEIVED]);
-    framed("value", "discounted return").show(ui, |plot| {
+    framed("value", "return").show(ui, |plot| {
         draw_predicted(plot, PREDICTED.0, &plan.values);
         draw_received(plot, RECEIVED.0, comparison.received_returns(discount).into_iter());
         mark(plot, reached);

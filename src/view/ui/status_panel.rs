@@ -91,7 +91,7 @@ fn show_throughput(
     mut space: ResMut<FreeSpace>,
     clock: Res<Clock>,
     rate: Res<StepRate>,
-    throughput: Res<Throughput>,
+    (throughput, finished): (Res<Throughput>, Query<&FinishedEpisode, With<Pace>>),
     diagnostics: Res<DiagnosticsStore>,
     link: Option<Res<PlannerLink>>,
 ) -> Result {
@@ -109,7 +109,8 @@ fn show_throughput(
             }
             figure(ui, format!("{:.0}", rate.per_second()), "steps/s");
             figure(ui, rate.total.to_string(), "steps");
-            figure(ui, throughput.episodes.to_string(), "episodes");
+            let episodes: u64 = finished.iter().map(|finished| finished.count).sum();
+            figure(ui, episodes.to_string(), "episodes");
             if throughput.faults > 0 {
                 figure(ui, throughput.faults.to_string(), "faulty states");
             }
@@ -133,9 +134,10 @@ fn show_planner(ui: &mut egui::Ui, link: &PlannerLink) {
     if let (Some(plan), Some(latency)) = (link.plan_time, link.latency) {
         let (plan, latency) = (plan.as_secs_f64() * 1e3, latency.as_secs_f64() * 1e3);
         ui.label(egui::RichText::new(format!("{plan:.0} ms")).monospace());
-        theme::explain(ui, format!("to plan for {} ({latency:.0} ms until here)", link.batch));
+        let instances = if link.batch == 1 { "instance" } else { "instances" };
+        theme::explain(ui, format!("to plan for {} {instances}, here after {latency:.0} ms", link.batch));
     }
-    if let Some(waiting) = link.waiting() {
+    if let Some(waiting) = link.waiting().filter(|_| link.is_slow()) {
         theme::explain(ui, format!("planning… {:.1} s", waiting.as_secs_f64()));
     }
 }
