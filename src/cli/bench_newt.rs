@@ -11,53 +11,53 @@ use crate::newt::{
 
 /// What is measured.
 #[derive(Clone, Debug)]
-pub struct BenchNewt {
+pub(super) struct BenchNewt {
     /// Everything about the agent; widths are set by `model_size` first.
-    pub config: Config,
+    pub(super) config: Config,
     /// Name of the shape, for the report.
-    pub model_size: String,
+    pub(super) model_size: String,
     /// Windows in a batch.
-    pub batch_size: i64,
+    pub(super) batch_size: i64,
     /// Environments in a plan.
-    pub num_envs: i64,
+    pub(super) num_envs: i64,
     /// Tasks with a language embedding each.
-    pub num_tasks: i64,
+    pub(super) num_tasks: i64,
     /// Where to run.
-    pub device: Device,
+    pub(super) device: Device,
     /// Updates and plans of which the median is taken.
-    pub repeats: usize,
+    pub(super) repeats: usize,
 }
 
 /// Medians of what was measured.
 #[derive(Clone, Debug, Serialize)]
-pub struct BenchNewtReport {
+pub(super) struct BenchNewtReport {
     /// Shape of the networks.
-    pub model_size: String,
+    pub(super) model_size: String,
     /// Learned parameters.
-    pub parameters: i64,
+    pub(super) parameters: i64,
     /// `cpu` or `cuda:N`.
-    pub device: String,
+    pub(super) device: String,
     /// Threads of libtorch on the CPU.
-    pub threads: i32,
+    pub(super) threads: i32,
     /// Windows in a batch.
-    pub batch_size: i64,
+    pub(super) batch_size: i64,
     /// Environments in a plan.
-    pub num_envs: i64,
+    pub(super) num_envs: i64,
     /// Action sequences in a round of planning.
-    pub num_samples: i64,
+    pub(super) num_samples: i64,
     /// Rounds of planning.
-    pub iterations: i64,
+    pub(super) iterations: i64,
     /// Number format of planning.
-    pub plan_dtype: String,
+    pub(super) plan_dtype: String,
     /// One update of reinforcement learning.
-    pub update_ms: f64,
+    pub(super) update_ms: f64,
     /// One plan for all environments.
-    pub plan_ms: f64,
+    pub(super) plan_ms: f64,
 }
 
 impl BenchNewt {
     /// The setting of the published comparison: 512 samples, 6 iterations, 200 tasks with language.
-    pub fn new(size: ModelSize, name: &str, device: Device) -> Self {
+    pub(super) fn new(size: ModelSize, name: &str, device: Device) -> Self {
         let mut config = Config::default();
         size.apply(&mut config.model);
         let model_size = name.to_owned();
@@ -70,7 +70,7 @@ impl BenchNewt {
 /// # Errors
 ///
 /// [`BuildError`] when the config is impossible.
-pub fn run(bench: &BenchNewt) -> Result<BenchNewtReport, BuildError> {
+pub(super) fn run(bench: &BenchNewt) -> Result<BenchNewtReport, BuildError> {
     let mut noise = SeededNoise::new(1);
     let mut agent = Newt::new(bench.config.clone(), tables(bench, &mut noise), bench.device, 1)?;
     let batch = batch(bench, &mut noise);
@@ -114,7 +114,7 @@ pub fn run(bench: &BenchNewt) -> Result<BenchNewtReport, BuildError> {
 }
 
 /// The format that the config asks for, by its name on the command line.
-pub fn plan_dtype(name: &str) -> Option<PlanDtype> {
+pub(super) fn plan_dtype(name: &str) -> Option<PlanDtype> {
     match name {
         "auto" => Some(PlanDtype::Auto),
         "f32" => Some(PlanDtype::F32),

@@ -47,7 +47,7 @@ impl EvalCommand {
         let device: DeviceChoice = self.device.parse()?;
         let (device, name) = device.open()?;
         let mut saved = SavedAgent::load(&super::existing(self.checkpoint)?, device)?;
-        eprintln!("device: {name}; checkpoint {} of step {}", saved.checkpoint.display(), saved.step);
+        eprintln!("{name}; checkpoint {} of step {}", saved.checkpoint.display(), saved.step);
         let numbers: Vec<u16> = match &self.task {
             None => (0..saved.tasks.len() as u16).collect(),
             Some(list) => list.split(',').map(|id| saved.number(id)).collect::<Result<_, _>>()?,
@@ -78,7 +78,7 @@ pub(super) fn checkpoint_policy(path: &Path, task: &Task, seed: Seed) -> anyhow:
 
     let (device, name) = DeviceChoice::Auto.open()?;
     let saved = SavedAgent::load(&super::existing(path.to_owned())?, device)?;
-    eprintln!("device: {name}; checkpoint {} of step {}", saved.checkpoint.display(), saved.step);
+    eprintln!("{name}; checkpoint {} of step {}", saved.checkpoint.display(), saved.step);
     let number = saved.number(&task.id)?;
     Ok(play::policy(saved.agent, usize::from(number), seed))
 }

@@ -4,6 +4,8 @@
 
 mod bench;
 mod bench_env;
+#[cfg(feature = "learn")]
+mod bench_newt;
 mod conform;
 mod eval;
 mod keys;
@@ -117,12 +119,13 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 /// The error of a command whose part this build leaves out.
-#[cfg(not(all(feature = "learn", feature = "view")))]
+#[cfg(not(feature = "learn"))]
 fn absent(command: &str, feature: &str) -> anyhow::Error {
     Misuse(format!("`terrarium {command}` needs the feature `{feature}`, which this build leaves out: build with --features {feature}")).into()
 }
 
 /// A folder argument that must exist.
+#[cfg(feature = "learn")]
 fn existing(path: PathBuf) -> anyhow::Result<PathBuf> {
     if path.exists() { Ok(path) } else { Err(Misuse(format!("there is no such file or folder: {}", path.display())).into()) }
 }

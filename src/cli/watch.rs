@@ -72,7 +72,7 @@ impl WatchCommand {
         };
         let mut options = match &self.agent {
             None => ViewOptions::new(wanted.unwrap_or_else(|| registry.tasks().to_vec())),
-            Some(path) => agent_options(super::existing(path.clone())?, wanted, &self)?,
+            Some(path) => agent_options(path.clone(), wanted, &self)?,
         };
         let tasks = options.tasks.len();
         if let Some(instances) = self.instances {
@@ -108,9 +108,10 @@ fn agent_options(
     use crate::train::{SavedAgent, spawn_planner};
     use crate::view::{Agent, MetricsSource};
 
+    let path = super::existing(path)?;
     let (device, name) = command.device.parse::<DeviceChoice>()?.open()?;
     let saved = SavedAgent::load(&path, device)?;
-    eprintln!("device: {name}; checkpoint {} of step {}", saved.checkpoint.display(), saved.step);
+    eprintln!("{name}; checkpoint {} of step {}", saved.checkpoint.display(), saved.step);
     let tasks = wanted.unwrap_or_else(|| saved.tasks.clone());
     let numbers = tasks.iter().map(|task| Ok(usize::from(saved.number(&task.id)?))).collect::<anyhow::Result<_>>()?;
     let mut options = ViewOptions::new(tasks);

@@ -110,7 +110,7 @@ pub enum FromLearner {
 
 /// What the learner needs beside the agent.
 #[derive(Clone, Debug)]
-pub struct LearnerConfig {
+pub(super) struct LearnerConfig {
     /// Windows in a batch.
     pub batch_size: usize,
     /// Steps of a window.

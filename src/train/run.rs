@@ -117,7 +117,7 @@ impl Run {
             progress.say(note);
         }
         let (device, device_name) = setup::open_device(&self.config)?;
-        progress.say(&format!("device: {device_name}"));
+        progress.say(&device_name);
         if self.config.task_dim > 0 {
             progress.say(&format!("text embeddings: {}", self.config.text_embeddings));
         }
