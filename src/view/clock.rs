@@ -64,7 +64,7 @@ impl Clock {
     }
 
     /// Stops everything for good.
-    pub(super) fn hold(&mut self) {
+    pub fn hold(&mut self) {
         self.held = true;
     }
 
@@ -112,10 +112,11 @@ impl Pace {
     }
 }
 
-/// Steps a second over the last seconds.
-#[derive(Resource, Debug, Default)]
-pub(super) struct StepRate {
-    pub(super) total: u64,
+/// Steps of the instances on show.
+#[derive(Resource, Clone, Debug, Default)]
+pub struct StepRate {
+    /// Steps of all instances since the start.
+    pub total: u64,
     seen: VecDeque<(Duration, u64)>,
 }
 
@@ -129,8 +130,8 @@ impl StepRate {
         }
     }
 
-    /// Steps of all instances a second.
-    pub(super) fn per_second(&self) -> f64 {
+    /// Steps of all instances a second, over the last two seconds.
+    pub fn per_second(&self) -> f64 {
         match (self.seen.front(), self.seen.back()) {
             (Some(first), Some(last)) if last.0 > first.0 => {
                 (last.1 - first.1) as f64 / (last.0 - first.0).as_secs_f64()

@@ -14,12 +14,12 @@ mod selection;
 mod ui;
 mod world;
 
-pub use clock::{Clock, Pace, PrepareStep, RecordStep, Stepping};
-pub use comparison::{Comparison, Comparisons};
-pub use curves::{Curves, MetricsTail};
+pub use clock::{Clock, Pace, PrepareStep, RecordStep, StepRate, Stepping};
+pub use comparison::{Comparison, Comparisons, HORIZONS};
+pub use curves::{Curves, CurvesFeed, Feed, MetricsTail};
 pub use ghost::Ghost;
 pub use policy::{NextAction, PlannerLink, Policy};
-pub use selection::{Instances, Selection};
+pub use selection::{InstanceName, Instances, Selection};
 pub use world::{WorldPlugin, add_instances};
 
 use std::path::PathBuf;
