@@ -17,15 +17,20 @@ const LAPTOP: &[(&str, &str)] = &[
     ("num_enc_layers", "2"),
     ("num_q", "2"),
     ("steps", "30_000"),
-    ("num_envs", "4"),
+    ("num_envs", "10"),
+    ("seeding_coef", "1"),
     ("batch_size", "256"),
-    ("utd", "0.25"),
+    ("utd", "0.2"),
     ("num_samples", "128"),
     ("num_elites", "16"),
     ("num_pi_trajs", "8"),
     ("iterations", "4"),
-    ("eval_freq", "5_000"),
+    ("eval_freq", "7_500"),
+    ("log_freq", "1_000"),
+    ("save_freq", "7_500"),
     ("buffer_size", "1_000_000"),
+    // One thread is as fast as two on networks of this size, and results do not depend on the number of cores.
+    ("torch_threads", "1"),
 ];
 
 /// What a single task suggests.
