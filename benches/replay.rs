@@ -13,8 +13,7 @@ fn fill(replay: &mut Replay, obs_dim: usize, rows: std::ops::Range<usize>) {
     let (observation, action) = ([0.5; 128], [0.1; 16]);
     for row in rows {
         let first = (row / ENVIRONMENTS).is_multiple_of(EPISODE + 1);
-        let row_data =
-            ReplayRow { observation: &observation[..obs_dim], action: &action, reward: 1.0, task: 0, first };
+        let row_data = ReplayRow { observation: &observation[..obs_dim], action: &action, reward: 1.0, task: 0, first };
         replay.push(row % ENVIRONMENTS, &row_data);
     }
 }

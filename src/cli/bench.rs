@@ -48,8 +48,17 @@ fn newt(words: &[String], json: bool) -> anyhow::Result<()> {
     use crate::newt::{DeviceChoice, ModelSize};
 
     const KEYS: &[&str] = &[
-        "model_size", "batch_size", "num_envs", "num_samples", "iterations", "horizon", "plan_dtype", "device", "tf32",
-        "torch_threads", "repeats",
+        "model_size",
+        "batch_size",
+        "num_envs",
+        "num_samples",
+        "iterations",
+        "horizon",
+        "plan_dtype",
+        "device",
+        "tf32",
+        "torch_threads",
+        "repeats",
     ];
     let words = Words::parse(words, KEYS, &[])?;
     if let Some(word) = words.plain.first() {
@@ -68,7 +77,11 @@ fn newt(words: &[String], json: bool) -> anyhow::Result<()> {
     let mut bench = BenchNewt::new(size, &name, device);
     let count = |key: &str, default: i64| -> anyhow::Result<i64> {
         let count = i64::from(words.get_or(key, default as u32)?);
-        if count > 0 { Ok(count) } else { Err(Misuse(format!("{key}=0 is out of range; it must be at least 1")).into()) }
+        if count > 0 {
+            Ok(count)
+        } else {
+            Err(Misuse(format!("{key}=0 is out of range; it must be at least 1")).into())
+        }
     };
     bench.batch_size = count("batch_size", bench.batch_size)?;
     bench.num_envs = count("num_envs", bench.num_envs)?;
@@ -83,7 +96,10 @@ fn newt(words: &[String], json: bool) -> anyhow::Result<()> {
     if json {
         println!("{}", serde_json::to_string(&report)?);
     } else {
-        println!("model_size {}  {} parameters  {} ({} threads)", report.model_size, report.parameters, report.device, report.threads);
+        println!(
+            "model_size {}  {} parameters  {} ({} threads)",
+            report.model_size, report.parameters, report.device, report.threads
+        );
         println!("update  {:>9.2} ms  (batch {})", report.update_ms, report.batch_size);
         println!(
             "plan    {:>9.2} ms  ({} environments, {} samples, {} iterations, {})",

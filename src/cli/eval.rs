@@ -55,8 +55,7 @@ impl EvalCommand {
         let tasks = saved.tasks.into();
         let statistics = play::play(&mut saved.agent, &tasks, &numbers, self.episodes.max(1), Seed::new(self.seed))?;
         if self.json {
-            let summaries: Vec<_> =
-                statistics.summaries().into_iter().filter(|summary| summary.episodes > 0).collect();
+            let summaries: Vec<_> = statistics.summaries().into_iter().filter(|summary| summary.episodes > 0).collect();
             println!("{}", serde_json::to_string_pretty(&summaries)?);
         } else {
             println!("{}", report::score_table(&statistics));

@@ -127,5 +127,9 @@ fn absent(command: &str, feature: &str) -> anyhow::Error {
 /// A folder argument that must exist.
 #[cfg(feature = "learn")]
 fn existing(path: PathBuf) -> anyhow::Result<PathBuf> {
-    if path.exists() { Ok(path) } else { Err(Misuse(format!("there is no such file or folder: {}", path.display())).into()) }
+    if path.exists() {
+        Ok(path)
+    } else {
+        Err(Misuse(format!("there is no such file or folder: {}", path.display())).into())
+    }
 }

@@ -89,11 +89,7 @@ impl WatchCommand {
 }
 
 #[cfg(not(feature = "learn"))]
-fn agent_options(
-    _: PathBuf,
-    _: Option<Vec<crate::task::Task>>,
-    _: &WatchCommand,
-) -> anyhow::Result<ViewOptions> {
+fn agent_options(_: PathBuf, _: Option<Vec<crate::task::Task>>, _: &WatchCommand) -> anyhow::Result<ViewOptions> {
     Err(super::absent("watch CHECKPOINT", "learn"))
 }
 

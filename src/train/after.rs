@@ -34,7 +34,7 @@ pub fn draw_report(dir: &RunDir) -> Result<Vec<PathBuf>, TrainError> {
         let seed = Seed::new(config.seed);
         let figure = play::plan_against_rollout(&mut agent, &tasks, number as u16, FROM, HORIZON, seed)?;
         let path = dir.report().join(format!("plan-{}.png", task.id));
-        let title = format!("{}: a plan of {HORIZON} steps beside the rollout", task.id);
+        let title = format!("a plan of {HORIZON} steps made at step {FROM}, beside the rollout");
         report::plan_figure(&figure, &title, &path)?;
         pictures.push(path);
     }

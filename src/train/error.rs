@@ -73,7 +73,10 @@ impl TrainError {
     pub fn is_misuse(&self) -> bool {
         match self {
             Self::Config(error) => error.is_misuse(),
-            Self::Tasks(_) | Self::Environment(EnvError::NotHosted { .. }) | Self::NoRun(_) | Self::NotLearned { .. } => true,
+            Self::Tasks(_)
+            | Self::Environment(EnvError::NotHosted { .. })
+            | Self::NoRun(_)
+            | Self::NotLearned { .. } => true,
             _ => false,
         }
     }

@@ -11,8 +11,8 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, unbounded};
 
 use super::TrainError;
 use super::agent::{Agent, CarriedPlans};
-use super::saved_agent::AgentCard;
 use super::messages::{PlanReply, PlanRequest, PlanRow, PlannerAnswer, PlannerHandle, PlannerQuestion};
+use super::saved_agent::AgentCard;
 use crate::data::{Replay, ReplayRow, SampleBuffers};
 use crate::newt::SeededNoise;
 use crate::sim::{ACTION_DIM, Group, OBS_DIM, Purpose, Rng, Seed};

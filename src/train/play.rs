@@ -10,7 +10,7 @@ use super::{TrainError, gather};
 use crate::env::policy::{BatchPolicy, PolicyInput};
 use crate::env::{Simulation, SimulationConfig};
 use crate::newt::SeededNoise;
-use crate::sim::{Ending, Group, InstanceTask, ObservationMode, Observation, Purpose, Seed, StepRecord};
+use crate::sim::{Ending, Group, InstanceTask, Observation, ObservationMode, Purpose, Seed, StepRecord};
 use crate::task::Task;
 
 /// Plays `episodes` episodes of each of `numbers` (tasks' numbers of the agent) without exploration.

@@ -88,11 +88,7 @@ impl Run {
     /// # Errors
     ///
     /// [`TrainError`]; what was saved before stays usable.
-    pub fn train(
-        self,
-        interrupt: &AtomicBool,
-        started: impl FnOnce(&LearnerHandle),
-    ) -> Result<RunSummary, TrainError> {
+    pub fn train(self, interrupt: &AtomicBool, started: impl FnOnce(&LearnerHandle)) -> Result<RunSummary, TrainError> {
         self.dir.create()?;
         let checkpoints = Checkpoints::new(self.dir.path());
         let last = checkpoints.last();
@@ -151,7 +147,10 @@ impl Run {
                     next_group: saved.next_group,
                     statistics: saved.statistics,
                     losses: saved.losses.into_iter().map(|(tag, value)| (tag.into(), value)).collect(),
-                    inbox: Inbox { actions: saved.pending.into_iter().map(|(g, a)| (Group(g), a)).collect(), losses: Vec::new() },
+                    inbox: Inbox {
+                        actions: saved.pending.into_iter().map(|(g, a)| (Group(g), a)).collect(),
+                        losses: Vec::new(),
+                    },
                     evaluation: None,
                 }
             }
@@ -323,7 +322,13 @@ impl Sitting<'_> {
         let seeding = self.seeding_steps();
         let acting = if step < seeding { Acting::Random } else { Acting::Plan };
         let tokens = if stepped && step >= seeding { slots.len() as f64 * config.utd } else { 0.0 };
-        self.learner.tell(ToLearner::Rows { group, rows: gather::rows(simulation, slots, stepped), acting, tokens, step });
+        self.learner.tell(ToLearner::Rows {
+            group,
+            rows: gather::rows(simulation, slots, stepped),
+            acting,
+            tokens,
+            step,
+        });
     }
 
     /// Environment steps before the first update: so many episodes of every instance.
@@ -409,7 +414,12 @@ impl Learner {
     /// An untrained learner.
     fn new(config: &TrainConfig, tasks: &Arc<[Task]>, slots: usize, device: tch::Device) -> Result<Self, TrainError> {
         let newt = setup::new_model(config, tasks, device)?;
-        let replay = Replay::new(config.buffer_size, config.horizon, newt.config().model.obs_dim as usize, newt.config().model.action_dim as usize);
+        let replay = Replay::new(
+            config.buffer_size,
+            config.horizon,
+            newt.config().model.obs_dim as usize,
+            newt.config().model.action_dim as usize,
+        );
         Ok(Self::assemble(newt, replay, LearnerState::new(Seed::new(config.seed)), config, tasks, slots))
     }
 

@@ -82,8 +82,7 @@ pub(super) fn task_tables(config: &TrainConfig, tasks: &[Task], cache: &Path) ->
     } else {
         embed_tasks(&config.text_embeddings, tasks, config.task_dim, &cache.join("text-embeddings.safetensors"))?
     };
-    let rule =
-        DiscountRule { denominator: config.discount_denom, min: config.discount_min, max: config.discount_max };
+    let rule = DiscountRule { denominator: config.discount_denom, min: config.discount_min, max: config.discount_max };
     Ok(TaskTables {
         embeddings: embeddings.into_iter().flatten().collect(),
         action_masks: tasks.iter().flat_map(|task| action_mask(task, model.action_dim as usize)).collect(),
