@@ -9,6 +9,7 @@ mod bench_newt;
 mod conform;
 mod eval;
 mod keys;
+mod report;
 mod rollout;
 mod tasks;
 mod train;
@@ -35,6 +36,8 @@ enum Command {
     Eval(eval::EvalCommand),
     /// Open the window on agents: live, planning, with their training curves.
     Watch(watch::WatchCommand),
+    /// Draw the curves of a run anew, or of several runs in one picture.
+    Report(report::ReportCommand),
     /// Statistics of a task's episodes under a simple policy or a checkpoint: `rollout --help`.
     #[command(disable_help_flag = true)]
     Rollout(Words),
@@ -61,6 +64,7 @@ pub fn main() -> ExitCode {
         Command::Train(command) => command.run().map(done),
         Command::Eval(command) => command.run().map(done),
         Command::Watch(command) => command.run().map(done),
+        Command::Report(command) => command.run().map(done),
         Command::Rollout(command) => rollout::run(&command.words, &eval::checkpoint_policy),
         Command::Conform(command) => conform::run(&command.words),
         Command::Tasks(command) => command.run().map(done),

@@ -89,6 +89,10 @@ impl Newt {
     /// # Errors
     ///
     /// [`CheckpointError::Io`]; files of an earlier save are whole then.
+    ///
+    /// # Panics
+    ///
+    /// Never: configs and step counts are plain numbers.
     pub fn save(&self, dir: &Path) -> Result<(), CheckpointError> {
         let mut tensors: Vec<(String, Tensor)> =
             self.model.fields().into_iter().map(|f| (f.name.clone(), f.value())).collect();
@@ -157,6 +161,10 @@ impl Newt {
     /// # Errors
     ///
     /// [`CheckpointError`] when the file is missing, damaged, or of another version or model.
+    ///
+    /// # Panics
+    ///
+    /// Never: tables are read as the widths that they were checked against.
     pub fn load_weights(dir: &Path, device: Device) -> Result<Self, CheckpointError> {
         let path = dir.join(MODEL_FILE);
         let bytes = read(&path)?;

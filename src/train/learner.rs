@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 use std::thread::JoinHandle;
 
-use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use super::TrainError;
 use super::agent::{Agent, CarriedPlans};
@@ -328,11 +328,8 @@ impl Learner {
             if self.state.updates.is_multiple_of(self.config.report_every) {
                 let _ = outbox.send(FromLearner::Losses { updates: self.state.updates, losses: losses.metrics() });
             }
-            loop {
-                match asked.try_recv() {
-                    Ok(question) => self.answer_window(question, answered),
-                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
-                }
+            while let Ok(question) = asked.try_recv() {
+                self.answer_window(question, answered);
             }
         }
     }

@@ -49,7 +49,7 @@ pub(crate) fn layer(x1: Option<&Tensor>, x2: Option<&Tensor>, args: &LayerArgs, 
     let size = h.size();
     let dims = size.len();
     let out = size[dims - 1];
-    h = h + over_rows(args.bias, dims);
+    h += over_rows(args.bias, dims);
     if let Some(term) = term {
         let index = if term.repeat == 1 {
             term.index.shallow_clone()

@@ -38,7 +38,7 @@ fn check(case: &Case) {
     let lead: Vec<i64> = if case.per_head { shape(&case.lead) } else { case.lead.clone() };
     let with = |last: i64| lead.iter().copied().chain([last]).collect::<Vec<_>>();
     let norm = case.activation != Activation::Identity;
-    let leaves = vec![
+    let leaves = [
         leaf(&mut noise, &with(case.n_in), 1.0),
         leaf(&mut noise, &with(second.max(1)), 1.0),
         leaf(&mut noise, &shape(&[case.out, case.n_in + second]), 0.3),
