@@ -1,6 +1,7 @@
 //! `./x setup` on a scratch copy of the checkout: whatever stops it, nothing half-installed looks done.
 //!
 //! The wheels here are small ones of our own, which pip finds in a folder; no network is used.
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
