@@ -15,6 +15,7 @@ mod tasks;
 mod train;
 mod watch;
 
+#[cfg(feature = "learn")]
 use std::path::PathBuf;
 use std::process::ExitCode;
 
