@@ -116,8 +116,7 @@ fn agent_options(
     let run = run.into_iter().flatten().find(|folder| folder.join("metrics.jsonl").is_file());
     options.metrics = run.map_or(MetricsSource::None, |folder| MetricsSource::Directory(folder.to_owned()));
     let (name, step) = (format!("{} at step {}", path.display(), saved.step), saved.step);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let planner = spawn_planner(saved.agent, step, command.seed, threads);
+    let planner = spawn_planner(saved.agent, step, command.seed, saved.torch_threads);
     options.agent = Some(Agent { planner, name, task_numbers: numbers });
     Ok(options)
 }

@@ -14,7 +14,7 @@ use super::evaluate::{Evaluation, evaluate};
 use super::learner::{Acting, FromLearner, Learner, LearnerConfig, LearnerHandle, LearnerState, ToLearner};
 use super::metrics::{EpisodeResult, EpisodeStatistics, Metrics, Phase, Values};
 use super::progress::Progress;
-use super::saved_agent::AgentCard;
+use super::saved_agent::{AgentCard, threads_of};
 use super::{RunDir, TrainError, gather, setup};
 use crate::data::{Replay, SampleBuffers};
 use crate::env::{Simulation, SimulationConfig, restore_instance, save_instance};
@@ -121,7 +121,7 @@ impl Run {
             Some(checkpoint) => Learner::load(checkpoint, &self.config, &self.tasks, instances.len(), device)?,
             None => Learner::new(&self.config, &self.tasks, instances.len(), device)?,
         };
-        let learner = learner.spawn(setup::torch_threads(&self.config));
+        let learner = learner.spawn(threads_of(self.config.torch_threads));
         started(&learner);
 
         let mut going = match saved {
@@ -448,7 +448,7 @@ impl Learner {
                 seed,
             },
             agent: Agent::new(newt, config.mpc),
-            card: AgentCard { tasks: tasks.iter().map(|task| task.id.clone()).collect(), mpc: config.mpc, step: 0 },
+            card: AgentCard { tasks: tasks.iter().map(|task| task.id.clone()).collect(), mpc: config.mpc, step: 0, torch_threads: config.torch_threads },
             step: 0,
             replay,
             state,

@@ -120,8 +120,3 @@ pub(super) fn new_model(config: &TrainConfig, tasks: &Arc<[Task]>, device: Devic
     let seed = Seed::new(config.seed).derive(Purpose::Init, 0);
     Ok(Newt::new(model_config(config, tasks), tables, device, seed)?)
 }
-
-/// Threads for libtorch: what is set, else one a core.
-pub(super) fn torch_threads(config: &TrainConfig) -> usize {
-    config.torch_threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
-}
