@@ -5,7 +5,7 @@
 //! so an interrupted save leaves the files before it.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
@@ -80,6 +80,8 @@ pub enum CheckpointError {
 
 /// Version of both files' layout.
 const VERSION: &str = "1";
+/// The entry of the files' metadata that holds ours.
+const HEADER: &str = "terrarium";
 const MODEL_FILE: &str = "model.safetensors";
 const STATE_FILE: &str = "training_state/optimizer.safetensors";
 
@@ -195,7 +197,7 @@ impl Newt {
 /// A parsed file whose version is ours.
 struct Checkpoint<'a> {
     path: &'a Path,
-    metadata: HashMap<String, String>,
+    metadata: BTreeMap<String, String>,
     tensors: SafeTensors<'a>,
 }
 
@@ -204,7 +206,13 @@ impl<'a> Checkpoint<'a> {
         let damaged = |reason: String| CheckpointError::Damaged { path: path.to_owned(), reason };
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| damaged(e.to_string()))?;
         let tensors = SafeTensors::deserialize(bytes).map_err(|e| damaged(e.to_string()))?;
-        let metadata = header.metadata().clone().unwrap_or_default();
+        let entries = header.metadata().as_ref().and_then(|metadata| metadata.get(HEADER));
+        let metadata: BTreeMap<String, String> = entries
+            .map(|entries| {
+                serde_json::from_str(entries).map_err(|e| damaged(format!("its header cannot be read: {e}")))
+            })
+            .transpose()?
+            .unwrap_or_default();
         let found = metadata.get("version").cloned().unwrap_or_else(|| "none".to_owned());
         if found != VERSION {
             return Err(CheckpointError::Version { path: path.to_owned(), found, expected: VERSION });
@@ -277,8 +285,11 @@ fn write<const N: usize>(
         let values = Vec::try_from(t.to_device(Device::Cpu).flatten(0, -1)).expect("a vector of floats");
         (name, Floats { shape, values })
     });
-    let mut metadata: HashMap<String, String> = header.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
-    metadata.insert("version".to_owned(), VERSION.to_owned());
+    // One entry of sorted keys: several would be written in the order of a hash map, and equal agents in unequal bytes.
+    let mut entries: BTreeMap<&str, String> = header.into_iter().collect();
+    entries.insert("version", VERSION.to_owned());
+    let entries = serde_json::to_string(&entries).expect("a map of texts is JSON");
+    let metadata = HashMap::from([(HEADER.to_owned(), entries)]);
 
     let failed = |action, source| CheckpointError::Io { action, path: path.to_owned(), source };
     let dir = path.parent().expect("a file in a folder");

@@ -448,7 +448,12 @@ impl Learner {
                 seed,
             },
             agent: Agent::new(newt, config.mpc),
-            card: AgentCard { tasks: tasks.iter().map(|task| task.id.clone()).collect(), mpc: config.mpc, step: 0, torch_threads: config.torch_threads },
+            card: AgentCard {
+                tasks: tasks.iter().map(|task| task.id.clone()).collect(),
+                mpc: config.mpc,
+                step: 0,
+                torch_threads: config.torch_threads,
+            },
             step: 0,
             replay,
             state,

@@ -66,7 +66,13 @@ impl SavedAgent {
         let newt = Newt::load_weights(&checkpoint, device)?;
         // A small model is slower with more threads; the run knew.
         tch::set_num_threads(threads_of(card.torch_threads) as i32);
-        Ok(Self { agent: Agent::new(newt, card.mpc), tasks, step: card.step, checkpoint, torch_threads: threads_of(card.torch_threads) })
+        Ok(Self {
+            agent: Agent::new(newt, card.mpc),
+            tasks,
+            step: card.step,
+            checkpoint,
+            torch_threads: threads_of(card.torch_threads),
+        })
     }
 }
 
