@@ -21,7 +21,7 @@ const LAPTOP: &[(&str, &str)] = &[
     ("seeding_coef", "1"),
     ("batch_size", "256"),
     ("utd", "0.25"),
-    ("lr", "1e-3"),
+    ("lr", "0.001"),
     ("num_samples", "128"),
     ("num_elites", "16"),
     ("num_pi_trajs", "8"),
