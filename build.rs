@@ -8,7 +8,7 @@ fn main() {
         let libtorch = native("LIBTORCH");
         require(libtorch.parent(), &libtorch.join("lib/libtorch_cpu.so"));
         add_rpath(&libtorch.join("lib"));
-        #[cfg(feature = "learn")]
+        #[cfg(feature = "kernels")]
         compile_newt_kernels(&libtorch);
     }
     if env::var_os("CARGO_FEATURE_MUJOCO").is_some() {
@@ -49,7 +49,7 @@ fn fail(sentence: &str) -> ! {
 }
 
 /// Compiles `src/newt/kernels/cpu.cpp` against the libtorch that `LIBTORCH` names.
-#[cfg(feature = "learn")]
+#[cfg(feature = "kernels")]
 fn compile_newt_kernels(libtorch: &Path) {
     const SOURCE: &str = "src/newt/kernels/cpu.cpp";
     println!("cargo::rerun-if-changed={SOURCE}");

@@ -346,7 +346,7 @@ fn without_the_right_to_install_it_prints_the_line_to_run() {
 fn a_build_without_native_says_in_one_sentence_to_set_up() {
     let checkout = Checkout::new();
     let manifest = "[package]\nname = \"scratch\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\
-                    [features]\ndefault = [\"learn\", \"mujoco\"]\nlearn = []\nmujoco = []\n";
+                    [features]\ndefault = [\"learn\", \"mujoco\"]\nlearn = []\nmujoco = []\nkernels = []\n";
     fs::write(checkout.path("Cargo.toml"), manifest).unwrap();
     fs::write(checkout.path("src/lib.rs"), "").unwrap();
     let build = |arguments: &[&str], wrapped: bool| {

@@ -7,7 +7,7 @@ use std::process::Command;
 fn a_short_landing_run_beats_random_actions() {
     let runs = tempfile::tempdir().expect("a temporary folder");
     let output = Command::new(env!("CARGO_BIN_EXE_terrarium"))
-        .args(["train", "task=pygame-landing", "preset=laptop", "device=cpu", "steps=15_000", "eval_freq=100_000"])
+        .args(["train", "task=pygame-landing", "preset=laptop", "device=cpu", "steps=14_000", "eval_freq=100_000"])
         .args(["eval_episodes=1", &format!("runs_dir={}", runs.path().display())])
         .output()
         .expect("the program starts");
@@ -17,9 +17,11 @@ fn a_short_landing_run_beats_random_actions() {
     let run = runs.path().join("pygame-landing/1/default");
     let metrics = std::fs::read_to_string(run.join("metrics.jsonl")).expect("the run left its metrics");
     let lines = metrics.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("a line is JSON"));
-    let scores: Vec<f64> = lines.filter_map(|line| line["eval/avg_score"].as_f64()).collect();
-    let (before, after) = (scores[0], *scores.last().expect("the run evaluates at its end"));
-    assert!(after > before + 0.15, "trained to {after} from {before}");
+    let scores: Vec<f64> = lines.filter_map(|line| line["train/avg_score"].as_f64()).collect();
+    let (random, latest) = (scores[0], &scores[scores.len() - 3..]);
+    let learned = latest.iter().sum::<f64>() / latest.len() as f64;
+    assert!(random < 0.25, "random actions score {random}");
+    assert!(learned > random + 0.2, "trained to {learned} from {random}");
 
     for picture in ["learning_curve.png", "losses.png", "plan-pygame-landing.png"] {
         let bytes = std::fs::read(run.join("report").join(picture)).expect("the report is drawn");
