@@ -1,15 +1,16 @@
 //! `terrarium bench env`: steps and pictures a second of every hosted task, and the split by phase.
 
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use crate::env::{Simulation, SimulationConfig};
-use crate::sim::{Action, Group, ObservationMode, Purpose, Rng, Seed, Throughput};
+use crate::sim::{Action, Group, ObservationMode, Phase, Purpose, Rng, Seed, Throughput};
 use crate::task::{Registry, Task, TaskSet};
 
-/// Instances of each measurement of states.
+/// Instances a core of each measurement of states.
 const INSTANCES: usize = 1024;
-/// Instances of each measurement of pictures.
+/// Instances a core of each measurement of pictures.
 const DRAWN_INSTANCES: usize = 8;
 
 /// What a task's measurement gave.
@@ -21,15 +22,20 @@ struct Speed {
     all_cores: f64,
     /// Steps a second on one core with a picture each.
     rgb_one_core: f64,
+    /// The same on all cores.
+    rgb_all_cores: f64,
     /// Shares of a step's time on one core, states only.
     phases: Phases,
 }
 
 #[derive(serde::Serialize)]
 struct Phases {
+    act: f64,
     step: f64,
     observe: f64,
+    score: f64,
     reset: f64,
+    /// Handing over actions, and scheduling.
     rest: f64,
 }
 
@@ -60,8 +66,8 @@ pub(super) fn run(words: &[String], json: bool) -> anyhow::Result<()> {
     let mut speeds = serde_json::Map::new();
     if !json {
         println!(
-            "{:<32} {:>12} {:>12} {:>10}   {:>6} {:>8} {:>6} {:>6}",
-            "task", "one core", "all cores", "rgb", "step", "observe", "reset", "rest"
+            "{:<32} {:>12} {:>12} {:>10} {:>10}   {:>6} {:>6} {:>8} {:>6} {:>6} {:>6}",
+            "task", "one core", "all cores", "rgb", "all cores", "act", "step", "observe", "score", "reset", "rest"
         );
     }
     for task in &tasks {
@@ -71,35 +77,39 @@ pub(super) fn run(words: &[String], json: bool) -> anyhow::Result<()> {
         } else {
             let percent = |share: f64| format!("{:.0} %", 100.0 * share);
             println!(
-                "{:<32} {:>12.0} {:>12.0} {:>10.0}   {:>6} {:>8} {:>6} {:>6}",
+                "{:<32} {:>12.0} {:>12.0} {:>10.0} {:>10.0}   {:>6} {:>6} {:>8} {:>6} {:>6} {:>6}",
                 task.id,
                 speed.one_core,
                 speed.all_cores,
                 speed.rgb_one_core,
+                speed.rgb_all_cores,
+                percent(speed.phases.act),
                 percent(speed.phases.step),
                 percent(speed.phases.observe),
+                percent(speed.phases.score),
                 percent(speed.phases.reset),
                 percent(speed.phases.rest)
             );
         }
     }
     if json {
-        let cores = std::thread::available_parallelism()?.get();
+        let cores = available_parallelism()?.get();
         println!("{}", serde_json::json!({ "cores": cores, "unit": "steps/s", "tasks": speeds }));
     }
     Ok(())
 }
 
 fn measure_task(task: &Task, time: Duration) -> anyhow::Result<Speed> {
-    let (one_core, throughput) = measure(task, INSTANCES, ObservationMode::State, Some(1), time)?;
-    let (all_cores, _) = measure(task, INSTANCES, ObservationMode::State, None, time)?;
-    let (rgb_one_core, _) = measure(task, DRAWN_INSTANCES, ObservationMode::StateRgb, Some(1), time)?;
+    let cores = available_parallelism()?.get();
+    let (one_core, throughput) = measure(task, INSTANCES, ObservationMode::State, 1, time)?;
+    let (all_cores, _) = measure(task, INSTANCES * cores, ObservationMode::State, cores, time)?;
+    let (rgb_one_core, _) = measure(task, DRAWN_INSTANCES, ObservationMode::StateRgb, 1, time)?;
+    let (rgb_all_cores, _) = measure(task, DRAWN_INSTANCES * cores, ObservationMode::StateRgb, cores, time)?;
     let whole = throughput.steps as f64 / one_core;
-    let share = |part: Duration| part.as_secs_f64() / whole;
-    let (step, observe, reset) =
-        (share(throughput.step_time), share(throughput.observe_time), share(throughput.reset_time));
-    let rest = (1.0 - step - observe - reset).max(0.0);
-    Ok(Speed { one_core, all_cores, rgb_one_core, phases: Phases { step, observe, reset, rest } })
+    let [act, step, observe, score, reset] = Phase::ALL.map(|phase| throughput.time(phase).as_secs_f64() / whole);
+    let rest = (1.0 - act - step - observe - score - reset).max(0.0);
+    let phases = Phases { act, step, observe, score, reset, rest };
+    Ok(Speed { one_core, all_cores, rgb_one_core, rgb_all_cores, phases })
 }
 
 /// Steps a second under random actions, and where their time went.
@@ -107,7 +117,7 @@ fn measure(
     task: &Task,
     instances: usize,
     observation: ObservationMode,
-    threads: Option<usize>,
+    threads: usize,
     time: Duration,
 ) -> anyhow::Result<(f64, Throughput)> {
     let seed = Seed::new(1);
@@ -117,15 +127,16 @@ fn measure(
         groups: 1,
         seed,
         observation,
-        threads,
+        threads: Some(threads),
     })?;
     let mut rng = seed.rng(Purpose::Policy, 0, 0);
     let actions: Vec<Action> = (0..instances + 64).map(|_| random_action(&mut rng)).collect();
     let mut holders = simulation.world_mut().query::<&mut Action>();
     let mut one_step = |simulation: &mut Simulation, turn: usize| {
         let world = simulation.world_mut();
-        for (mut action, next) in holders.iter_mut(world).zip(&actions[turn % 64..]) {
-            action.0 = next.0;
+        let columns = holders.contiguous_iter_mut(world).expect("actions lie in tables");
+        for (action, next) in columns.flatten().zip(&actions[turn % 64..]) {
+            *action = next.clone();
         }
         simulation.step(Group(0));
     };

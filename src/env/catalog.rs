@@ -8,7 +8,7 @@ use std::time::Duration;
 use bevy::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Environment, Layout, plain_loop, plugin};
+use super::{Environment, Layout, picture, plain_loop, plugin};
 use crate::paint::Canvas;
 use crate::sim::{
     ACTION_DIM, Action, Episode, EpisodeTally, FinalObservation, FinishedEpisode, Frame, Group, InstanceId,
@@ -72,7 +72,7 @@ pub struct EnvHooks {
     parse: fn(&Task) -> Result<SharedParams, String>,
     layout: fn(&SharedParams) -> Layout,
     time_plain_loop: fn(&Task, &SharedParams, u64, u32, &[[f32; ACTION_DIM]]) -> Duration,
-    schedule: fn(&mut Schedules),
+    add_systems: fn(&mut World),
     insert: fn(&mut EntityWorldMut, SharedParams, Seed, u64),
     copy: fn(&World, Entity, &mut World, Entity),
     draw: fn(&World, Entity, &mut dyn Canvas, Seed) -> bool,
@@ -145,7 +145,7 @@ impl EnvCatalog {
             time_plain_loop: |task, params, instances, steps, actions| {
                 plain_loop::time::<E>(task, &concrete::<E>(params), instances, steps, actions)
             },
-            schedule: plugin::schedule::<E>,
+            add_systems: plugin::add_systems::<E>,
             insert: |entity, params, seed, stream| {
                 let params = concrete::<E>(&params);
                 let state = E::new(&params, &mut seed.rng(Purpose::Construct, stream, 0));
@@ -166,7 +166,7 @@ impl EnvCatalog {
                     return false;
                 };
                 state.draw_backdrop(&params.0, canvas);
-                state.draw(&params.0, canvas, &mut plugin::draw_rng(seed, *id, episode));
+                state.draw(&params.0, canvas, &mut picture::draw_rng(seed, *id, episode));
                 true
             },
             draw_backdrop: |world, entity, canvas| {
@@ -235,7 +235,7 @@ pub fn spawn_instance(
     seed: Seed,
 ) -> Entity {
     if world.resource_mut::<EnvCatalog>().scheduled.insert(hosted.hooks.name) {
-        (hosted.hooks.schedule)(&mut world.resource_mut::<Schedules>());
+        (hosted.hooks.add_systems)(world);
     }
     let mode = *world.resource::<ObservationMode>();
     let mut entity = world.spawn((

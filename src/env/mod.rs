@@ -6,7 +6,9 @@
 pub mod arcade;
 mod catalog;
 pub mod conformity;
+mod instances;
 mod layout;
+mod picture;
 mod plain_loop;
 mod plugin;
 pub mod policy;
