@@ -85,9 +85,15 @@ struct Spinner {
 
 /// A goal on a model.
 enum Reward {
-    Jump { torso: Body },
+    Jump {
+        torso: Body,
+    },
     /// `velocity` and `momentum` are those of the whole body.
-    Tumble { direction: f64, velocity: Sensor, momentum: Sensor },
+    Tumble {
+        direction: f64,
+        velocity: Sensor,
+        momentum: Sensor,
+    },
 }
 
 impl Spinner {
