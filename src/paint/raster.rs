@@ -339,10 +339,8 @@ impl Canvas for Raster {
 
 /// The kept resizer, or a new one where it does not fit.
 fn resizer(kept: &mut Option<Resizer>, from: (usize, usize), to: (usize, usize)) -> &mut Resizer {
-    match kept {
-        Some(resizer) if resizer.fits(from, to) => resizer,
-        other => other.insert(Resizer::new(from, to)),
-    }
+    kept.take_if(|resizer| !resizer.fits(from, to));
+    kept.get_or_insert_with(|| Resizer::new(from, to))
 }
 
 /// `below + (source - below) * alpha / 255`, rounded as the reference's pictures are.

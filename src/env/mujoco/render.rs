@@ -53,10 +53,10 @@ pub(crate) struct Studio {
     lookup: RwLock<()>,
 }
 
-/// Contexts in use where a GPU draws: each needs some of its memory, and the GPU is shared in the end.
-const MOST_GPU_SEATS: usize = 8;
-/// Where the CPU draws, Mesa spreads one picture over the cores, and a second context gains nothing.
-const CPU_SEATS: usize = 1;
+/// Each seat needs memory, and what draws is shared in the end.
+const MOST_SEATS: usize = 8;
+/// Where the CPU draws, Mesa spreads one picture over about so many cores.
+const CORES_OF_A_CPU_SEAT: usize = 4;
 
 impl Studio {
     /// The studio of this process, made when the first task asks for it.
@@ -72,7 +72,8 @@ impl Studio {
         }
         let gl = Gl::open()?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let studio = Arc::new(Self::with_seats(gl, if gl.is_software() { CPU_SEATS } else { cores.min(MOST_GPU_SEATS) })?);
+        let count = if gl.is_software() { cores.div_ceil(CORES_OF_A_CPU_SEAT) } else { cores };
+        let studio = Arc::new(Self::with_seats(gl, count.min(MOST_SEATS))?);
         *known = Arc::downgrade(&studio);
         Ok(studio)
     }
