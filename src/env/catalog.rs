@@ -51,6 +51,14 @@ pub enum EnvError {
         /// In the layout.
         found: usize,
     },
+    /// The task's pictures are asked for and cannot be drawn on this machine.
+    #[error("task {task}: {problem}")]
+    Pictures {
+        /// The task.
+        task: String,
+        /// What is missing.
+        problem: String,
+    },
     /// A saved instance cannot be read back.
     #[error("the saved state of a {environment} instance cannot be read: {problem}")]
     Saved {
@@ -74,6 +82,7 @@ pub struct EnvHooks {
     step_nanos: u64,
     parse: fn(&Task) -> Result<SharedParams, String>,
     layout: fn(&SharedParams) -> Layout,
+    check_drawing: fn(&SharedParams) -> Result<(), String>,
     time_plain_loop: fn(&Task, &SharedParams, u64, u32, &[[f32; ACTION_DIM]]) -> Duration,
     add_systems: fn(&mut World),
     insert: fn(&mut EntityWorldMut, SharedParams, Seed, u64),
@@ -119,6 +128,16 @@ impl HostedTask {
         &self.layout
     }
 
+    /// Checks that pictures of the task can be drawn on this machine.
+    ///
+    /// # Errors
+    ///
+    /// [`EnvError::Pictures`] says what is missing.
+    pub fn check_drawing(&self, task: &Task) -> Result<(), EnvError> {
+        (self.hooks.check_drawing)(&self.params)
+            .map_err(|problem| EnvError::Pictures { task: task.id.clone(), problem })
+    }
+
     /// Typical time of one step, ns.
     pub fn step_nanos(&self) -> u64 {
         self.hooks.step_nanos
@@ -145,6 +164,7 @@ impl EnvCatalog {
                 Ok(Arc::new(params))
             },
             layout: |params| E::layout(concrete::<E>(params).as_ref()),
+            check_drawing: |params| E::check_drawing(concrete::<E>(params).as_ref()),
             time_plain_loop: |task, params, instances, steps, actions| {
                 plain_loop::time::<E>(task, &concrete::<E>(params), instances, steps, actions)
             },

@@ -84,6 +84,15 @@ pub trait Environment: Component<Mutability = Mutable> + Clone + Serialize + Des
     /// pictures.
     fn draw(&self, params: &Self::Params, canvas: &mut dyn Canvas, rng: &mut Rng);
 
+    /// Checks, before the first observed picture of a task, that it can be drawn on this machine.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says what is missing.
+    fn check_drawing(_params: &Self::Params) -> Result<(), String> {
+        Ok(())
+    }
+
     /// Called after each picture that is an observation (one a reset, one a step), for tasks whose state depends on
     /// having been drawn.
     fn after_draw(&mut self) {}
