@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bevy::app::TaskPoolPlugin;
 use bevy::prelude::*;
 
-use super::{EnvCatalog, EnvError, HostedTask, HostedTasks, arcade, spawn_instance};
+use super::{EnvCatalog, EnvError, HostedTask, HostedTasks, arcade, box2d, spawn_instance};
 use crate::sim::{
     Action, ActiveGroup, ControlStep, Group, InstanceId, InstanceTask, ObservationMode, Parallel, Seed, SimPlugin, StartEpisodes,
     TaskTable, Throughput,
@@ -17,7 +17,7 @@ pub struct EnvironmentsPlugin;
 
 impl Plugin for EnvironmentsPlugin {
     fn build(&self, app: &mut App) {
-        app.add_plugins(arcade::ArcadePlugin);
+        app.add_plugins((arcade::ArcadePlugin, box2d::Box2DPlugin));
     }
 }
 

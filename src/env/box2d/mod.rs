@@ -1,0 +1,20 @@
+//! Box2D tasks: a lunar lander and a bipedal walker, on rapier2d.
+
+mod exhaust;
+mod lander;
+mod lander_picture;
+mod physics;
+mod touch;
+
+use bevy::prelude::*;
+
+use super::EnvPlugin;
+
+/// Hosts the lander and the walker.
+pub struct Box2DPlugin;
+
+impl Plugin for Box2DPlugin {
+    fn build(&self, app: &mut App) {
+        app.add_plugins(EnvPlugin::<lander::Lander>::default());
+    }
+}

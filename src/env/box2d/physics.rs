@@ -1,0 +1,262 @@
+//! A robot of jointed bodies over a fixed ground: one rapier world.
+//!
+//! The robot is one multibody (reduced coordinates), which holds its joints exactly. The origin of its root is its center
+//! of mass: rapier moves the root's origin with the velocity of the center of mass.
+
+use rapier2d::na::SVector;
+use rapier2d::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::touch::Point;
+
+/// Duration of a physics step, s.
+pub(super) const STEP_SECS: f32 = 1.0 / 50.0;
+/// Downward acceleration, m/s².
+pub(super) const GRAVITY: f32 = 10.0;
+
+/// Half of the gap that rapier keeps between bodies at rest, m. Box2D keeps 0.015 in all.
+const SKIN_M: f32 = 0.0095;
+/// How far beyond a limit a joint is put back to, rad: rapier only stops joints that are beyond.
+const PAST_LIMIT_RAD: f32 = 1e-4;
+
+/// Sweeps that take the speed of position corrections out again, as Box2D's corrections add none. Fewer leave a standing
+/// lander swaying.
+const RELAXING_SWEEPS: usize = 8;
+/// Distance from which approaching surfaces are noted, m: what moves at 7 m/s does not enter the ground.
+const PREDICTION_M: f32 = 0.15;
+/// Nearly all of an overlap is corrected in one step.
+const GROUND_SOFTNESS: SpringCoefficients<f32> = SpringCoefficients { natural_frequency: 60.0, damping_ratio: 1.0 };
+
+/// Makes a motor all but exact: how strongly it counters a wrong speed, 1/s.
+const MOTOR_GAIN: f32 = 1e6;
+const ROBOT_STAYS: &str = "a world keeps its robot whole";
+
+const GROUND: InteractionGroups = InteractionGroups::new(Group::GROUP_1, Group::ALL, InteractionTestMode::And);
+const ROBOT: InteractionGroups = InteractionGroups::new(Group::GROUP_2, Group::GROUP_1, InteractionTestMode::And);
+
+/// One rigid body of a robot.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    /// Its shape about its center of mass.
+    pub shape: SharedShape,
+    /// Mass, kg.
+    pub mass: f32,
+    /// Inertia about the center of mass, kg m².
+    pub inertia: f32,
+    /// Friction coefficient; that of a contact is the geometric mean.
+    pub friction: f32,
+}
+
+/// How a part hangs on an earlier one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hinge {
+    /// Which part it hangs on.
+    pub parent: usize,
+    /// The axis in the parent's frame, m.
+    pub parent_anchor: Vector,
+    /// The axis in its own frame, m.
+    pub anchor: Vector,
+    /// Range of the angle between the two, rad.
+    pub limits: [f32; 2],
+}
+
+/// A world with one robot of `N` parts and, with its three for the root, `N + 2` degrees of freedom.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Physics {
+    world: PhysicsWorld,
+    robot: MultibodyIndex,
+}
+
+impl Clone for Physics {
+    /// The same world. What is not copied is work space that every step writes before it reads.
+    fn clone(&self) -> Self {
+        let world = &self.world;
+        Self {
+            world: PhysicsWorld {
+                gravity: world.gravity,
+                integration_parameters: world.integration_parameters,
+                physics_pipeline: PhysicsPipeline::new(),
+                collision_pipeline: CollisionPipeline::new(),
+                islands: world.islands.clone(),
+                broad_phase: world.broad_phase.clone(),
+                narrow_phase: world.narrow_phase.clone(),
+                bodies: world.bodies.clone(),
+                colliders: world.colliders.clone(),
+                impulse_joints: world.impulse_joints.clone(),
+                multibody_joints: world.multibody_joints.clone(),
+                soft_bodies: world.soft_bodies.clone(),
+                ccd_solver: world.ccd_solver.clone(),
+            },
+            robot: self.robot,
+        }
+    }
+}
+
+impl Physics {
+    /// A world whose robot has `root` and `hung` parts, all joint angles 0, no ground yet.
+    pub(super) fn new(root: &Part, hung: &[(Part, Hinge)], sweeps: usize) -> Self {
+        let mut world = PhysicsWorld::default();
+        world.gravity = Vector::new(0.0, -GRAVITY);
+        world.broad_phase = BroadPhaseBvh::with_optimization_strategy(BvhOptimizationStrategy::None);
+        let settings = &mut world.integration_parameters;
+        settings.dt = STEP_SECS;
+        settings.num_solver_iterations = 1;
+        settings.num_internal_pgs_iterations = sweeps;
+        settings.num_internal_stabilization_iterations = RELAXING_SWEEPS;
+        settings.normalized_prediction_distance = PREDICTION_M;
+        settings.static_contact_softness = GROUND_SOFTNESS;
+        settings.contact_recycling = false;
+
+        let mut parts = vec![add_part(&mut world, root)];
+        for (part, hinge) in hung {
+            let child = add_part(&mut world, part);
+            let joint = RevoluteJointBuilder::new()
+                .local_anchor1(hinge.parent_anchor)
+                .local_anchor2(hinge.anchor)
+                .contacts_enabled(false)
+                .limits(hinge.limits)
+                .motor_model(MotorModel::AccelerationBased)
+                .motor_velocity(0.0, MOTOR_GAIN)
+                .motor_max_force(0.0);
+            let handle = world.multibody_joints.insert(parts[hinge.parent], child, joint, true);
+            handle.expect("parts hang on earlier ones");
+            parts.push(child);
+        }
+        let robot = world.multibody_joints.rigid_body_link(parts[0]).expect("a part hangs on the root").multibody;
+        let joints = world.multibody_joints.get_multibody_mut(robot).expect("just made");
+        joints.damping_mut().fill(0.0);
+        Self { world, robot }
+    }
+
+    /// Adds a fixed convex piece of ground, its corners counter-clockwise.
+    pub(super) fn add_ground(&mut self, corners: &[Vector], friction: f32) {
+        let shape = SharedShape::convex_polyline(corners.to_vec()).expect("corners of a convex piece");
+        let collider = ColliderBuilder::new(shape)
+            .friction(friction)
+            .friction_combine_rule(CoefficientCombineRule::GeometricMean)
+            .collision_groups(GROUND)
+            .contact_skin(SKIN_M);
+        self.world.colliders.insert(collider);
+    }
+
+    /// Puts the robot somewhere: position and angle of the root, and the angles of the hinges. Everything rests.
+    pub(super) fn place(&mut self, root: [f32; 3], angles: &[f32]) {
+        let Self { world, robot, .. } = self;
+        let joints = world.multibody_joints.get_multibody_mut(*robot).expect(ROBOT_STAYS);
+        let now = joints.root().joint().coords();
+        let mut displacement: Vec<f32> = root.iter().zip(now.to_array()).map(|(to, from)| to - from).collect();
+        displacement.extend(joints.links().skip(1).zip(angles).map(|(link, angle)| angle - link.joint().coords()[2]));
+        joints.apply_displacements(&displacement);
+        joints.generalized_velocity_mut().fill(0.0);
+        joints.forward_kinematics(&world.bodies, false);
+        joints.update_rigid_bodies(&mut world.bodies, true);
+        // Computes the mass matrix too, which impulses need before the first step.
+        joints.dof_inverse_inertia(&world.bodies);
+    }
+
+    /// One step of [`STEP_SECS`]; joints that went past their limits are put back.
+    pub(super) fn step(&mut self) {
+        self.world.step();
+        self.hold_limits();
+    }
+
+    fn hold_limits(&mut self) {
+        let Self { world, robot, .. } = self;
+        let joints = world.multibody_joints.get_multibody_mut(*robot).expect(ROBOT_STAYS);
+        let mut moved = false;
+        for link in joints.links_mut().skip(1) {
+            let angle = link.joint.coords()[2];
+            let limits = link.joint.data.limits[JointAxis::AngX as usize];
+            let held = angle.clamp(limits.min - PAST_LIMIT_RAD, limits.max + PAST_LIMIT_RAD);
+            if held != angle {
+                link.joint.apply_displacement(&[held - angle]);
+                moved = true;
+            }
+        }
+        if moved {
+            joints.forward_kinematics(&world.bodies, false);
+            joints.update_rigid_bodies(&mut world.bodies, true);
+        }
+    }
+
+    /// Sets the motor of a hinge: its target speed, rad/s, and the largest torque, N m.
+    pub(super) fn drive(&mut self, hinge: usize, speed: f32, torque: f32) {
+        let joints = self.joints_mut();
+        let motor = &mut joints.link_mut(hinge + 1).expect(ROBOT_STAYS).joint.data;
+        motor.set_motor_velocity(JointAxis::AngX, speed, MOTOR_GAIN);
+        motor.set_motor_max_force(JointAxis::AngX, torque);
+    }
+
+    /// Changes velocities at once, as an impulse (x, y, angular about the center of mass) on the root does. `DOFS` is the
+    /// number of degrees of freedom.
+    pub(super) fn push<const DOFS: usize>(&mut self, impulse: [f32; 3]) {
+        let mut change = SVector::<f32, DOFS>::zeros();
+        change.as_mut_slice()[..3].copy_from_slice(&impulse);
+        let joints = self.joints_mut();
+        joints.inv_augmented_mass().solve_mut(&mut change);
+        let mut velocity = joints.generalized_velocity_mut();
+        for (v, change) in velocity.iter_mut().zip(change.iter()) {
+            *v += change;
+        }
+    }
+
+    /// Sets the velocity of the root (x, y, spin) and the speeds of the hinges.
+    pub(super) fn set_velocity(&mut self, velocity: &[f32]) {
+        self.joints_mut().generalized_velocity_mut().copy_from_slice(velocity);
+    }
+
+    /// Multiplies the root's spin; the hinges keep their speeds.
+    pub(super) fn scale_spin(&mut self, factor: f32) {
+        self.joints_mut().generalized_velocity_mut()[2] *= factor;
+    }
+
+    /// Stops every motion.
+    pub(super) fn stop(&mut self) {
+        self.joints_mut().generalized_velocity_mut().fill(0.0);
+    }
+
+    /// Pose of a part, at its center of mass.
+    pub(super) fn pose(&self, part: usize) -> &Pose {
+        self.joints().link(part).expect(ROBOT_STAYS).local_to_world()
+    }
+
+    /// Angle of the root, rad, counted through whole turns.
+    pub(super) fn root_angle(&self) -> f32 {
+        self.joints().root().joint().coords()[2]
+    }
+
+    /// Velocity of the root's center of mass, m/s, its spin, rad/s, then the speeds of the hinges, rad/s.
+    pub(super) fn velocity(&self) -> &[f32] {
+        self.joints().generalized_velocity().data.into_slice()
+    }
+
+    /// Angle of a hinge, rad.
+    pub(super) fn angle(&self, hinge: usize) -> f32 {
+        self.joints().link(hinge + 1).expect(ROBOT_STAYS).joint().coords()[2]
+    }
+
+    fn joints(&self) -> &Multibody {
+        self.world.multibody_joints.get_multibody(self.robot).expect(ROBOT_STAYS)
+    }
+
+    fn joints_mut(&mut self) -> &mut Multibody {
+        self.world.multibody_joints.get_multibody_mut(self.robot).expect(ROBOT_STAYS)
+    }
+}
+
+fn add_part(world: &mut PhysicsWorld, part: &Part) -> RigidBodyHandle {
+    let body = world.bodies.insert(RigidBodyBuilder::dynamic().can_sleep(false));
+    let collider = ColliderBuilder::new(part.shape.clone())
+        .mass_properties(MassProperties::new(Vector::ZERO, part.mass, part.inertia))
+        .friction(part.friction)
+        .friction_combine_rule(CoefficientCombineRule::GeometricMean)
+        .collision_groups(ROBOT)
+        .contact_skin(SKIN_M);
+    world.colliders.insert_with_parent(collider, body, &mut world.bodies);
+    body
+}
+
+/// Corners of a shape in the world.
+pub(super) fn corners<const N: usize>(pose: &Pose, shape: [Point; N]) -> [Point; N] {
+    shape.map(|[x, y]| pose.transform_point(Vector::new(x, y)).into())
+}
