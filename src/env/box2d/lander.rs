@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::exhaust::{Engine, Exhaust};
 use super::lander_picture;
-use super::physics::{GRAVITY, Hinge, Part, Physics, STEP_SECS, corners};
+use super::physics::{BOX, GRAVITY, Hinge, Part, Physics, STEP_SECS, corners, span};
 use super::touch::{Point, TOUCH_M, Touch};
 use crate::env::{Environment, Field, Layout, Outcome};
 use crate::paint::Canvas;
@@ -36,8 +36,8 @@ const LEG_HALF: [f32; 2] = [2.0 / 30.0, 8.0 / 30.0];
 const LEG_ANCHOR: [f32; 2] = [20.0 / 30.0, 0.6];
 /// Angle of each leg at which its hinge counts as 0, rad: right, left.
 const LEG_REFERENCE: [f32; 2] = [-0.05, 0.05];
-/// Range of the right leg's hinge, rad. The left one's is mirrored. Box2D lets the slow motor rest 0.004 beyond.
-const LEG_RANGE: [f32; 2] = [0.4 - 0.004, 0.9 + 0.0349];
+/// Range of the right leg's hinge, rad. The left one's is mirrored.
+const LEG_RANGE: [f32; 2] = [0.4, 0.9];
 /// Angle of the right hinge that Box2D's first step leaves, rad.
 const LEG_START: f32 = 0.5419;
 const LEG_MOTOR_SPEED: f32 = 0.3;
@@ -58,7 +58,6 @@ const ORBIT_SHARE: f32 = 0.134;
 const GROUND_FRICTION: f32 = 0.1;
 /// Thickness of the ground, m: none in Box2D, but rapier needs something to push out of.
 const GROUND_DEPTH_M: f32 = 1.5;
-const BOX: [Point; 4] = [[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]];
 
 /// Below this speed, m/s, and spin, rad/s, a body is calm.
 const CALM: (f32, f32) = (0.01, 0.0349);
@@ -167,9 +166,9 @@ impl Lander {
         self.physics.scale_spin(1.0 - ORBIT_SHARE * (1.0 - turn.cos()));
         let (hull, legs) = self.outlines();
         for (touch, leg) in self.legs.iter_mut().zip(&legs) {
-            touch.update(leg, near(&self.ground, leg));
+            touch.update(leg, |visit| near(&self.ground, leg, visit));
         }
-        self.hull.update(&hull, near(&self.ground, &hull));
+        self.hull.update(&hull, |visit| near(&self.ground, &hull, visit));
         self.crashed |= self.hull.flag;
         self.calm_steps = if self.calm() { self.calm_steps + 1 } else { 0 };
         if self.asleep() {
@@ -232,14 +231,16 @@ impl Lander {
     }
 }
 
-/// The edges of the ground that lie beside or below a body, and the floor under all, as segments.
-fn near<'a>(ground: &'a [Point], body: &[Point]) -> impl Iterator<Item = (u16, &'a [Point])> {
+/// Shows `visit` the edges of the ground in the columns of a body.
+fn near(ground: &[Point], body: &[Point], visit: &mut dyn FnMut(u16, &[Point])) {
     let spacing = SIZE_M / (ground.len() - 1) as f32;
-    let (min, max) = body.iter().fold((f32::MAX, f32::MIN), |(min, max), p| (min.min(p[0]), max.max(p[0])));
-    let last = ground.len() as i32 - 2;
-    let column = |x: f32| ((x / spacing).floor().clamp(-10.0, 100.0)) as i32;
-    let (first, end) = (column(min - TOUCH_M).max(0), column(max + TOUCH_M).min(last));
-    (first..=end).map(|i| (i as u16, &ground[i as usize..i as usize + 2]))
+    let (min, max) = span(body);
+    for (edge, i) in ground.windows(2).zip(0..) {
+        let left = f32::from(i) * spacing;
+        if left <= max + TOUCH_M && min - TOUCH_M <= left + spacing {
+            visit(i, edge);
+        }
+    }
 }
 
 impl Environment for Lander {

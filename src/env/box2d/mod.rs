@@ -1,10 +1,14 @@
 //! Box2D tasks: a lunar lander and a bipedal walker, on rapier2d.
 
 mod exhaust;
+mod joints;
 mod lander;
 mod lander_picture;
 mod physics;
+mod terrain;
 mod touch;
+mod walker;
+mod walker_picture;
 
 use bevy::prelude::*;
 
@@ -15,6 +19,6 @@ pub struct Box2DPlugin;
 
 impl Plugin for Box2DPlugin {
     fn build(&self, app: &mut App) {
-        app.add_plugins(EnvPlugin::<lander::Lander>::default());
+        app.add_plugins((EnvPlugin::<lander::Lander>::default(), EnvPlugin::<walker::Walker>::default()));
     }
 }

@@ -7,6 +7,7 @@ use rapier2d::na::SVector;
 use rapier2d::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::joints::{Inverse, Joint, Place, settle, turned};
 use super::touch::Point;
 
 /// Duration of a physics step, s.
@@ -16,8 +17,12 @@ pub(super) const GRAVITY: f32 = 10.0;
 
 /// Half of the gap that rapier keeps between bodies at rest, m. Box2D keeps 0.015 in all.
 const SKIN_M: f32 = 0.0095;
-/// How far beyond a limit a joint is put back to, rad: rapier only stops joints that are beyond.
-const PAST_LIMIT_RAD: f32 = 1e-4;
+/// How far inside its angle the limit of a joint that is to stop is set, rad: rapier stops joints that are beyond.
+const STOP_RAD: f32 = 1e-5;
+/// A limit that no joint reaches, rad.
+const NO_LIMIT_RAD: f32 = 10.0;
+/// Most parts of a robot.
+const MAX_PARTS: usize = 5;
 
 /// Sweeps that take the speed of position corrections out again, as Box2D's corrections add none. Fewer leave a standing
 /// lander swaying.
@@ -64,6 +69,10 @@ pub(super) struct Hinge {
 #[derive(Serialize, Deserialize)]
 pub(super) struct Physics {
     world: PhysicsWorld,
+    bodies: Vec<Inverse>,
+    hinges: Vec<Joint>,
+    /// Where Box2D would have the parts: hinges may be a little apart.
+    places: Vec<Place>,
     robot: MultibodyIndex,
 }
 
@@ -88,6 +97,9 @@ impl Clone for Physics {
                 ccd_solver: world.ccd_solver.clone(),
             },
             robot: self.robot,
+            bodies: self.bodies.clone(),
+            hinges: self.hinges.clone(),
+            places: self.places.clone(),
         }
     }
 }
@@ -125,7 +137,17 @@ impl Physics {
         let robot = world.multibody_joints.rigid_body_link(parts[0]).expect("a part hangs on the root").multibody;
         let joints = world.multibody_joints.get_multibody_mut(robot).expect("just made");
         joints.damping_mut().fill(0.0);
-        Self { world, robot }
+
+        let inverse = |part: &Part| Inverse { mass: 1.0 / part.mass, inertia: 1.0 / part.inertia };
+        let bodies = std::iter::once(root).chain(hung.iter().map(|(part, _)| part)).map(inverse).collect();
+        let hinges = hung.iter().zip(1..).map(|((_, hinge), b)| Joint {
+            a: hinge.parent,
+            b,
+            anchor_a: hinge.parent_anchor,
+            anchor_b: hinge.anchor,
+            limits: hinge.limits,
+        });
+        Self { world, robot, bodies, hinges: hinges.collect(), places: vec![Place::default(); parts.len()] }
     }
 
     /// Adds a fixed convex piece of ground, its corners counter-clockwise.
@@ -152,31 +174,81 @@ impl Physics {
         joints.update_rigid_bodies(&mut world.bodies, true);
         // Computes the mass matrix too, which impulses need before the first step.
         joints.dof_inverse_inertia(&world.bodies);
+        self.read_places();
     }
 
-    /// One step of [`STEP_SECS`]; joints that went past their limits are put back.
+    /// One step of [`STEP_SECS`].
     pub(super) fn step(&mut self) {
+        let parts = self.bodies.len();
+        let mut stopped = [0; MAX_PARTS];
+        self.stop_at_limits(&mut stopped);
         self.world.step();
-        self.hold_limits();
+        self.move_straight();
+        settle(&self.hinges, &stopped[..parts - 1], &self.bodies, &mut self.places);
+        self.write_places();
     }
 
-    fn hold_limits(&mut self) {
-        let Self { world, robot, .. } = self;
-        let joints = world.multibody_joints.get_multibody_mut(*robot).expect(ROBOT_STAYS);
-        let mut moved = false;
-        for link in joints.links_mut().skip(1) {
+    fn read_places(&mut self) {
+        let Self { world, robot, hinges, places, .. } = self;
+        let joints = world.multibody_joints.get_multibody(*robot).expect(ROBOT_STAYS);
+        for (i, link) in joints.links().enumerate() {
+            let parent = if i == 0 { 0.0 } else { places[hinges[i - 1].a].angle };
+            let angle = parent + link.joint().coords()[2];
+            places[i] = Place { center: link.local_to_world().translation, angle };
+        }
+    }
+
+    /// Lets the velocity solver stop the joints that are at a limit, and no others, as Box2D does.
+    fn stop_at_limits(&mut self, stopped: &mut [i8; MAX_PARTS]) {
+        let Self { world, robot, hinges, .. } = self;
+        let links = world.multibody_joints.get_multibody_mut(*robot).expect(ROBOT_STAYS).links_mut().skip(1);
+        for ((link, hinge), stopped) in links.zip(hinges).zip(stopped) {
             let angle = link.joint.coords()[2];
-            let limits = link.joint.data.limits[JointAxis::AngX as usize];
-            let held = angle.clamp(limits.min - PAST_LIMIT_RAD, limits.max + PAST_LIMIT_RAD);
-            if held != angle {
-                link.joint.apply_displacement(&[held - angle]);
-                moved = true;
-            }
+            *stopped = hinge.stopped(angle);
+            let low = if *stopped < 0 { angle + STOP_RAD } else { -NO_LIMIT_RAD };
+            let high = if *stopped > 0 { angle - STOP_RAD } else { NO_LIMIT_RAD };
+            link.joint.data.set_limits(JointAxis::AngX, [low, high]);
         }
-        if moved {
-            joints.forward_kinematics(&world.bodies, false);
-            joints.update_rigid_bodies(&mut world.bodies, true);
+    }
+
+    /// Moves the parts straight ahead from `places`, by what the step moved root and hinges.
+    fn move_straight(&mut self) {
+        let Self { world, robot, hinges, places, .. } = self;
+        let mut before = [Place::default(); MAX_PARTS];
+        before[..places.len()].copy_from_slice(places);
+        let mut links = world.multibody_joints.get_multibody(*robot).expect(ROBOT_STAYS).links();
+        let root = links.next().expect(ROBOT_STAYS).joint().coords();
+        places[0] = Place { center: Vector::new(root[0], root[1]), angle: root[2] };
+        for (i, (hinge, link)) in hinges.iter().zip(links).enumerate() {
+            let (parent, child) = (hinge.a, i + 1);
+            let axis = before[parent].center + turned(hinge.anchor_a, before[parent].angle);
+            let parent_turn = places[parent].angle - before[parent].angle;
+            let old = before[child].angle - before[parent].angle;
+            let turn = parent_turn + link.joint().coords()[2] - old;
+            places[child] = Place {
+                center: before[child].center + places[parent].center - before[parent].center
+                    + parent_turn * (axis - before[parent].center).perp()
+                    + turn * (before[child].center - axis).perp(),
+                angle: before[child].angle + turn,
+            };
         }
+    }
+
+    /// Sets root and hinges from the places of the parts.
+    fn write_places(&mut self) {
+        let Self { world, robot, hinges, places, .. } = self;
+        let joints = world.multibody_joints.get_multibody_mut(*robot).expect(ROBOT_STAYS);
+        let root = joints.root_mut();
+        let now = root.joint.coords();
+        let Place { center, angle } = places[0];
+        root.joint.apply_displacement(&[center.x - now[0], center.y - now[1], angle - now[2]]);
+        for (link, (i, hinge)) in joints.links_mut().skip(1).zip(hinges.iter().enumerate()) {
+            let angle = places[i + 1].angle - places[hinge.a].angle;
+            let change = angle - link.joint.coords()[2];
+            link.joint.apply_displacement(&[change]);
+        }
+        joints.forward_kinematics(&world.bodies, false);
+        joints.update_rigid_bodies(&mut world.bodies, true);
     }
 
     /// Sets the motor of a hinge: its target speed, rad/s, and the largest torque, N m.
@@ -259,4 +331,12 @@ fn add_part(world: &mut PhysicsWorld, part: &Part) -> RigidBodyHandle {
 /// Corners of a shape in the world.
 pub(super) fn corners<const N: usize>(pose: &Pose, shape: [Point; N]) -> [Point; N] {
     shape.map(|[x, y]| pose.transform_point(Vector::new(x, y)).into())
+}
+
+/// Corners of a square of half size 1, counter-clockwise.
+pub(super) const BOX: [Point; 4] = [[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]];
+
+/// Least and largest x of some points.
+pub(super) fn span(points: &[Point]) -> (f32, f32) {
+    points.iter().fold((f32::MAX, f32::MIN), |(min, max), p| (min.min(p[0]), max.max(p[0])))
 }

@@ -25,16 +25,16 @@ impl Touch {
         self.pieces.clear();
     }
 
-    /// Takes in the positions after a step. `near` lists the pieces that `body` might touch.
-    pub(super) fn update<'a>(&mut self, body: &[Point], near: impl Iterator<Item = (u16, &'a [Point])>) {
+    /// Takes in the positions after a step. `near` shows its visitor each piece that `body` might touch.
+    pub(super) fn update(&mut self, body: &[Point], near: impl FnOnce(&mut dyn FnMut(u16, &[Point]))) {
         // Box2D notes an end at the begin of the step after.
         let before = self.pieces.len();
         self.pieces.retain(|&(_, parted)| !parted);
         self.flag &= self.pieces.len() == before;
         self.pieces.iter_mut().for_each(|(_, parted)| *parted = true);
-        for (piece, corners) in near {
+        near(&mut |piece, corners| {
             if separation(body, corners) >= TOUCH_M {
-                continue;
+                return;
             }
             match self.pieces.iter_mut().find(|(known, _)| *known == piece) {
                 Some((_, parted)) => *parted = false,
@@ -43,7 +43,7 @@ impl Touch {
                     self.flag = true;
                 }
             }
-        }
+        });
     }
 }
 
@@ -85,16 +85,17 @@ mod tests {
     #[test]
     fn the_end_of_one_contact_clears_the_flag_of_another() {
         let (left, right) = ([[-5.0, 0.0], [0.0, 0.0]], [[0.0, 0.0], [5.0, 0.0]]);
-        let near = || [(0, &left[..]), (1, &right[..])].into_iter();
+        let near =
+            |visit: &mut dyn FnMut(u16, &[Point])| [left, right].iter().zip(0..).for_each(|(piece, i)| visit(i, piece));
         let body = |x: f32| UNIT.map(|p| [p[0] + x, p[1] + 0.01]);
         let mut touch = Touch::default();
-        touch.update(&body(-3.0), near());
+        touch.update(&body(-3.0), near);
         assert!(touch.flag);
-        touch.update(&body(-0.5), near());
+        touch.update(&body(-0.5), near);
         assert!(touch.flag, "both touched");
-        touch.update(&body(2.0), near());
+        touch.update(&body(2.0), near);
         assert!(touch.flag, "the end is noted a step later");
-        touch.update(&body(2.0), near());
+        touch.update(&body(2.0), near);
         assert!(!touch.flag, "though the right piece is touched");
     }
 }
