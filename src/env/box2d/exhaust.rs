@@ -4,7 +4,7 @@ use rapier2d::prelude::Vector;
 use serde::{Deserialize, Serialize};
 
 use super::physics::{GRAVITY, STEP_SECS};
-use super::touch::Point;
+use super::terrain::Point;
 
 /// Most particles that are kept. Drawn every agent step, a particle lives seven; both engines emit at most four a step.
 const CAPACITY: usize = 32;

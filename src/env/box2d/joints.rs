@@ -6,8 +6,11 @@
 use rapier2d::prelude::Vector;
 use serde::{Deserialize, Serialize};
 
+use super::contact::{Manifold, SKINS_M};
+use super::impact::{MAX_PIECES, push};
+
 /// Distance that hinges may be apart, m.
-const LINEAR_SLOP: f32 = 0.005;
+pub(super) const LINEAR_SLOP: f32 = 0.005;
 /// Angle that joints may be beyond a limit, rad.
 const ANGULAR_SLOP: f32 = 2.0 / 180.0 * std::f32::consts::PI;
 /// Most angle corrected at once, rad.
@@ -47,6 +50,44 @@ pub(super) struct Joint {
     pub limits: [f32; 2],
 }
 
+/// A point of a body that is on the ground.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Press {
+    part: usize,
+    /// From the center of the body, in its frame, m.
+    point: Vector,
+    /// Out of the ground.
+    normal: Vector,
+    /// The ground along the normal, m.
+    level: f32,
+}
+
+/// The points of a robot that are on the ground.
+#[derive(Debug, Default)]
+pub(super) struct Pressed {
+    points: [Press; 2 * MAX_PIECES],
+    count: usize,
+}
+
+impl Pressed {
+    /// Adds the points of a contact, as far as there is room.
+    pub(super) fn add(&mut self, part: usize, place: &Place, manifold: &Manifold) {
+        for &(point, distance) in &manifold.points[..manifold.count] {
+            if let Some(press) = self.points.get_mut(self.count) {
+                let level = point.dot(manifold.normal) - distance;
+                *press =
+                    Press { part, point: turned(point - place.center, -place.angle), normal: manifold.normal, level };
+                self.count += 1;
+            }
+        }
+    }
+
+    /// All of them.
+    pub(super) fn points(&self) -> &[Press] {
+        &self.points[..self.count]
+    }
+}
+
 impl Joint {
     /// What a limit does when a step starts at this angle: -1 at the lower or below, 1 at the upper or above, else 0.
     pub(super) fn stopped(&self, angle: f32) -> i8 {
@@ -54,18 +95,30 @@ impl Joint {
     }
 }
 
-/// Pulls hinges together, and joints back to the limits they are `stopped` at.
-pub(super) fn settle(joints: &[Joint], stopped: &[i8], bodies: &[Inverse], places: &mut [Place]) {
+/// Pulls hinges together, joints back to the limits they are `stopped` at, and parts out of the ground they were `pressed`
+/// on.
+pub(super) fn settle(joints: &[Joint], stopped: &[i8], bodies: &[Inverse], pressed: &[Press], places: &mut [Place]) {
     for _ in 0..ITERATIONS {
+        let overlapping =
+            pressed.iter().fold(false, |overlapping, press| push_out(press, bodies, places) || overlapping);
         // Box2D walks them from the body made last.
         let apart = joints.iter().zip(stopped).rev().fold(false, |apart, (joint, &stopped)| {
             let past = pull_back(joint, stopped, bodies, places);
             pull_together(joint, bodies, places) || past || apart
         });
-        if !apart {
+        if !apart && !overlapping {
             return;
         }
     }
+}
+
+/// Whether the body was deeper in the ground than it may be.
+fn push_out(press: &Press, bodies: &[Inverse], places: &mut [Place]) -> bool {
+    let place = &mut places[press.part];
+    let arm = turned(press.point, place.angle);
+    let overlap = (place.center + arm).dot(press.normal) - press.level - SKINS_M;
+    push(place, &bodies[press.part], arm, press.normal, 0.2 * (overlap + LINEAR_SLOP));
+    overlap < -3.0 * LINEAR_SLOP
 }
 
 /// Whether the joint was further beyond its limit than it may be.
@@ -127,7 +180,7 @@ mod tests {
     fn a_hinge_closes_and_the_center_of_mass_stays() {
         let start = [Place::default(), Place { center: Vector::new(0.1, -0.75), angle: 0.2 }];
         let mut places = start;
-        settle(&[JOINT], &[0], &BODIES, &mut places);
+        settle(&[JOINT], &[0], &BODIES, &[], &mut places);
         assert!(gap(&start) > 0.05 && gap(&places) <= LINEAR_SLOP, "{places:?}");
         let center = |places: &[Place]| places[0].center / 0.2 + places[1].center / 4.0;
         assert!((center(&start) - center(&places)).length() < 1e-5);
@@ -138,9 +191,9 @@ mod tests {
         let arm = |angle| Vector::new(0.0, -0.3) - turned(Vector::new(0.0, 0.5), angle);
         let mut places = [Place::default(), Place { center: arm(0.9), angle: 0.9 }];
         let free = places;
-        settle(&[JOINT], &[0], &BODIES, &mut places);
+        settle(&[JOINT], &[0], &BODIES, &[], &mut places);
         assert_eq!(places, free, "a joint that was free at the start of the step overshoots");
-        settle(&[JOINT], &[1], &BODIES, &mut places);
+        settle(&[JOINT], &[1], &BODIES, &[], &mut places);
         let angle = places[1].angle - places[0].angle;
         assert!((angle - 0.5349).abs() < 2e-3, "{angle}");
     }

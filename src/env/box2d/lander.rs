@@ -1,13 +1,14 @@
 //! The lunar lander: land on the pad, hover at a spot, take off to one.
 
 use bevy::prelude::Component;
-use rapier2d::prelude::{SharedShape, Vector};
+use rapier2d::prelude::Vector;
 use serde::{Deserialize, Serialize};
 
+use super::contact::Pieces;
 use super::exhaust::{Engine, Exhaust};
 use super::lander_picture;
-use super::physics::{BOX, GRAVITY, Hinge, Part, Physics, STEP_SECS, corners, span};
-use super::touch::{Point, TOUCH_M, Touch};
+use super::physics::{GRAVITY, Hinge, Part, Physics, STEP_SECS, box_outline};
+use super::terrain::Point;
 use crate::env::{Environment, Field, Layout, Outcome};
 use crate::paint::Canvas;
 use crate::sim::{Rng, Seed};
@@ -47,7 +48,6 @@ const SNAP_M: f32 = 0.0061;
 /// Spin that the start force gives, rad/s for each m/s to the right (measured in Box2D).
 const START_SPIN: f32 = -0.113;
 const TOTAL_MASS_KG: f32 = 4.958889;
-const DOFS: usize = 5;
 
 /// Sweeps of the velocity solver.
 const SWEEPS: usize = 30;
@@ -87,13 +87,10 @@ pub struct LanderParams {
 #[derive(Component, Clone, Serialize, Deserialize)]
 pub struct Lander {
     physics: Physics,
-    pub(super) ground: Vec<Point>,
+    pub(super) ground: Moon,
     /// Ends of the flat stretch, m.
     pub(super) pad: [f32; 2],
     pub(super) goal: Point,
-    /// Right leg, left leg.
-    legs: [Touch; 2],
-    hull: Touch,
     crashed: bool,
     calm_steps: u8,
     potential: f64,
@@ -117,10 +114,9 @@ impl Lander {
         self.physics.pose(0).transform_point(Vector::new(0.0, -HULL_CENTER_M))
     }
 
-    /// Corners of hull, right leg and left leg, m.
-    pub(super) fn outlines(&self) -> ([Point; 6], [[Point; 4]; 2]) {
-        let leg = |part: usize| corners(self.physics.pose(part), BOX.map(|[x, y]| [x * LEG_HALF[0], y * LEG_HALF[1]]));
-        (corners(self.physics.pose(0), hull_corners()), [leg(1), leg(2)])
+    /// Corners of hull (0), right leg (1) or left leg (2), m.
+    pub(super) fn outline<'a>(&self, part: usize, buffer: &'a mut [Vector; 8]) -> &'a [Vector] {
+        self.physics.outline(part, buffer)
     }
 
     fn asleep(&self) -> bool {
@@ -150,26 +146,21 @@ impl Lander {
     fn thrust(&mut self, engine: Engine, offset: Vector, at: Vector, scale: f32, power: f32) {
         let (impulse, at) = (scale * offset, self.origin() + at);
         let arm = at - self.physics.pose(0).translation;
-        self.physics.push::<DOFS>([impulse.x, impulse.y, arm.perp_dot(impulse)]);
+        self.physics.push(0, [impulse.x, impulse.y, arm.perp_dot(impulse)]);
         self.calm_steps = 0;
         self.exhaust.emit(engine, at, -impulse, power);
     }
 
     fn advance(&mut self) {
-        self.exhaust.fall(&self.ground);
+        self.exhaust.fall(&self.ground.corners);
         if self.asleep() {
             return;
         }
-        self.physics.step();
+        self.physics.step(&self.ground);
         // Rapier's joints lose nothing of a spin, Box2D's do.
         let turn = self.physics.velocity()[2] * STEP_SECS;
         self.physics.scale_spin(1.0 - ORBIT_SHARE * (1.0 - turn.cos()));
-        let (hull, legs) = self.outlines();
-        for (touch, leg) in self.legs.iter_mut().zip(&legs) {
-            touch.update(leg, |visit| near(&self.ground, leg, visit));
-        }
-        self.hull.update(&hull, |visit| near(&self.ground, &hull, visit));
-        self.crashed |= self.hull.flag;
+        self.crashed |= self.physics.in_contact(0);
         self.calm_steps = if self.calm() { self.calm_steps + 1 } else { 0 };
         if self.asleep() {
             self.physics.stop();
@@ -200,8 +191,8 @@ impl Lander {
             velocity[1] * MIDDLE_M * STEP_SECS,
             self.physics.root_angle(),
             20.0 * velocity[2] * STEP_SECS,
-            f32::from(u8::from(self.legs[0].flag)),
-            f32::from(u8::from(self.legs[1].flag)),
+            f32::from(u8::from(self.physics.in_contact(1))),
+            f32::from(u8::from(self.physics.in_contact(2))),
         ]
     }
 
@@ -231,14 +222,19 @@ impl Lander {
     }
 }
 
-/// Shows `visit` the edges of the ground in the columns of a body.
-fn near(ground: &[Point], body: &[Point], visit: &mut dyn FnMut(u16, &[Point])) {
-    let spacing = SIZE_M / (ground.len() - 1) as f32;
-    let (min, max) = span(body);
-    for (edge, i) in ground.windows(2).zip(0..) {
-        let left = f32::from(i) * spacing;
-        if left <= max + TOUCH_M && min - TOUCH_M <= left + spacing {
-            visit(i, edge);
+/// The line of the ground.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Moon {
+    /// Its corners from left to right, at equal distances, m.
+    pub corners: Vec<Point>,
+}
+
+impl Pieces for Moon {
+    fn near(&self, min: f32, max: f32, visit: &mut dyn FnMut(u16, &[Vector])) {
+        for (edge, number) in self.corners.windows(2).zip(0..) {
+            if edge[0][0] <= max && min <= edge[1][0] {
+                visit(number, &[Vector::from(edge[0]), Vector::from(edge[1])]);
+            }
         }
     }
 }
@@ -261,11 +257,9 @@ impl Environment for Lander {
     fn new(_: &LanderParams, rng: &mut Rng) -> Self {
         Self {
             physics: physics(),
-            ground: Vec::new(),
+            ground: Moon::default(),
             pad: [0.0; 2],
             goal: [0.0; 2],
-            legs: Default::default(),
-            hull: Touch::default(),
             crashed: false,
             calm_steps: 0,
             potential: 0.0,
@@ -277,13 +271,11 @@ impl Environment for Lander {
     fn reset(&mut self, params: &LanderParams, rng: &mut Rng) {
         (self.ground, self.pad) = moon(rng);
         self.physics = physics();
-        for edge in self.ground.windows(2) {
+        for edge in self.ground.corners.windows(2) {
             let [left, right] = [edge[0], edge[1]].map(|[x, y]| Vector::new(x, y));
             let down = Vector::new(0.0, GROUND_DEPTH_M);
-            self.physics.add_ground(&[left - down, right - down, right, left], GROUND_FRICTION);
+            self.physics.add_ground(&[left - down, right - down, right, left]);
         }
-        self.legs.iter_mut().for_each(Touch::clear);
-        self.hull.clear();
         (self.crashed, self.calm_steps) = (false, 0);
         self.exhaust.clear();
         self.palette = Seed::new(rng.next_u64());
@@ -364,7 +356,7 @@ impl Lander {
 }
 
 /// The ground's corners and the ends of its flat stretch, m.
-fn moon(rng: &mut Rng) -> (Vec<Point>, [f32; 2]) {
+fn moon(rng: &mut Rng) -> (Moon, [f32; 2]) {
     let columns = if rng.chance(0.5) { 7 } else { 9 };
     let mut raw: Vec<f64> = (0..=columns).map(|_| rng.uniform(0.0, f64::from(SIZE_M) / 2.0)).collect();
     let middle = columns / 2;
@@ -372,29 +364,19 @@ fn moon(rng: &mut Rng) -> (Vec<Point>, [f32; 2]) {
     let x = |i: usize| i as f32 * SIZE_M / (columns - 1) as f32;
     let height = |i: usize| 0.33 * (raw[(i + columns) % (columns + 1)] + raw[i] + raw[i + 1]);
     let corners = (0..columns).map(|i| [x(i), height(i) as f32]).collect();
-    (corners, [x(middle - 1), x(middle + 1)])
-}
-
-fn hull_corners() -> [Point; 6] {
-    HULL.map(|[x, y]| [x / 30.0, y / 30.0 - HULL_CENTER_M])
+    (Moon { corners }, [x(middle - 1), x(middle + 1)])
 }
 
 /// A lander without ground.
 fn physics() -> Physics {
-    let hull = hull_corners().iter().map(|&[x, y]| Vector::new(x, y)).collect();
     let hull = Part {
-        shape: SharedShape::convex_polyline(hull).expect("a convex hull"),
+        outline: HULL.map(|[x, y]| Vector::new(x / 30.0, y / 30.0 - HULL_CENTER_M)).to_vec(),
         mass: 4.816667,
         inertia: 0.783881,
         friction: 0.1,
     };
     let leg = |side: usize| {
-        let part = Part {
-            shape: SharedShape::cuboid(LEG_HALF[0], LEG_HALF[1]),
-            mass: 0.071111,
-            inertia: 0.001791,
-            friction: 0.2,
-        };
+        let part = Part { outline: box_outline(LEG_HALF), mass: 0.071111, inertia: 0.001791, friction: 0.2 };
         let sign = [-1.0, 1.0][side];
         let range = if side == 0 { LEG_RANGE } else { [-LEG_RANGE[1], -LEG_RANGE[0]] };
         let hinge = Hinge {
@@ -405,7 +387,7 @@ fn physics() -> Physics {
         };
         (part, hinge)
     };
-    let mut physics = Physics::new(&hull, &[leg(0), leg(1)], SWEEPS);
+    let mut physics = Physics::new(&hull, &[leg(0), leg(1)], GROUND_FRICTION, SWEEPS);
     physics.drive(0, -LEG_MOTOR_SPEED, LEG_MOTOR_TORQUE);
     physics.drive(1, LEG_MOTOR_SPEED, LEG_MOTOR_TORQUE);
     physics

@@ -1,8 +1,10 @@
 //! What the lander looks like. The reference draws at 400x400 and shrinks; this draws at 224x224 at once, so edges are
 //! not smoothed and an outline of less than a pixel is painted half as strong.
 
+use rapier2d::prelude::Vector;
+
 use super::lander::{Goal, Lander, LanderParams, PAD_M, SIZE_M};
-use super::touch::Point;
+use super::terrain::Point;
 use crate::paint::{CANVAS_SIZE, Canvas, Color};
 use crate::sim::{Purpose, Rng};
 
@@ -49,7 +51,7 @@ fn pixel([x, y]: Point) -> (i32, i32) {
 pub(super) fn backdrop(lander: &Lander, canvas: &mut dyn Canvas) {
     let palette = Palette::of(lander);
     canvas.fill(palette.moon);
-    for edge in lander.ground.windows(2) {
+    for edge in lander.ground.corners.windows(2) {
         let above = |[x, _]: Point| pixel([x, SIZE_M]);
         canvas.polygon(&[pixel(edge[0]), above(edge[0]), above(edge[1]), pixel(edge[1])], palette.sky);
     }
@@ -62,11 +64,15 @@ pub(super) fn draw(lander: &Lander, params: &LanderParams, canvas: &mut dyn Canv
         let glow = |floor: f32| (255.0 * floor.clamp(0.2, 1.0)) as u8;
         let (x, y) = pixel(particle.at);
         let dim = glow(0.5 * particle.life);
-        canvas.disc(x, y, 1, Color::rgb(glow(0.15 + particle.life), dim, dim));
+        canvas.disc(x, y, 2, Color::rgb(glow(0.15 + particle.life), dim, dim));
     }
-    let (hull, legs) = lander.outlines();
-    part(&hull.map(pixel), palette.lander, canvas);
-    legs.iter().for_each(|leg| part(&leg.map(pixel), palette.lander, canvas));
+    let mut buffer = [Vector::ZERO; 8];
+    for body in 0..3 {
+        let mut corners = [(0, 0); 8];
+        let outline = lander.outline(body, &mut buffer).iter();
+        let count = corners.iter_mut().zip(outline).map(|(corner, &point)| *corner = pixel(point.into())).count();
+        part(&corners[..count], palette.lander, canvas);
+    }
     if params.goal == Goal::Land {
         for foot in lander.pad {
             flag(pixel([foot, PAD_M]), &palette, canvas);

@@ -1,6 +1,8 @@
 //! Box2D tasks: a lunar lander and a bipedal walker, on rapier2d.
 
+mod contact;
 mod exhaust;
+mod impact;
 mod joints;
 mod lander;
 mod lander_picture;

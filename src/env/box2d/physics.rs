@@ -3,20 +3,22 @@
 //! The robot is one multibody (reduced coordinates), which holds its joints exactly. The origin of its root is its center
 //! of mass: rapier moves the root's origin with the velocity of the center of mass.
 
-use rapier2d::na::SVector;
+use rapier2d::na::DVectorViewMut;
 use rapier2d::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::joints::{Inverse, Joint, Place, settle, turned};
-use super::touch::Point;
+use super::contact::{Pieces, SKINS_M, meet};
+use super::impact::{MAX_PIECES, Motion, Moving, between, corners};
+use super::joints::{Inverse, Joint, Place, Pressed, settle, turned};
+use super::touch::Touch;
 
 /// Duration of a physics step, s.
 pub(super) const STEP_SECS: f32 = 1.0 / 50.0;
 /// Downward acceleration, m/s².
 pub(super) const GRAVITY: f32 = 10.0;
 
-/// Half of the gap that rapier keeps between bodies at rest, m. Box2D keeps 0.015 in all.
-const SKIN_M: f32 = 0.0095;
+/// Skin of every shape, m, as in Box2D.
+const SKIN_M: f32 = SKINS_M / 2.0;
 /// How far inside its angle the limit of a joint that is to stop is set, rad: rapier stops joints that are beyond.
 const STOP_RAD: f32 = 1e-5;
 /// A limit that no joint reaches, rad.
@@ -24,13 +26,10 @@ const NO_LIMIT_RAD: f32 = 10.0;
 /// Most parts of a robot.
 const MAX_PARTS: usize = 5;
 
-/// Sweeps that take the speed of position corrections out again, as Box2D's corrections add none. Fewer leave a standing
-/// lander swaying.
-const RELAXING_SWEEPS: usize = 8;
-/// Distance from which approaching surfaces are noted, m: what moves at 7 m/s does not enter the ground.
-const PREDICTION_M: f32 = 0.15;
-/// Nearly all of an overlap is corrected in one step.
-const GROUND_SOFTNESS: SpringCoefficients<f32> = SpringCoefficients { natural_frequency: 60.0, damping_ratio: 1.0 };
+/// Contacts begin where skins meet, as in Box2D, not before.
+const PREDICTION_M: f32 = 1e-4;
+/// Positions are corrected here, not by speeds: a spring that does next to nothing, on an all but rigid contact.
+const GROUND_SOFTNESS: SpringCoefficients<f32> = SpringCoefficients { natural_frequency: 16.0, damping_ratio: 1e4 };
 
 /// Makes a motor all but exact: how strongly it counters a wrong speed, 1/s.
 const MOTOR_GAIN: f32 = 1e6;
@@ -40,10 +39,10 @@ const GROUND: InteractionGroups = InteractionGroups::new(Group::GROUP_1, Group::
 const ROBOT: InteractionGroups = InteractionGroups::new(Group::GROUP_2, Group::GROUP_1, InteractionTestMode::And);
 
 /// One rigid body of a robot.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Part {
-    /// Its shape about its center of mass.
-    pub shape: SharedShape,
+    /// Corners of its convex shape from its center of mass, counter-clockwise, m.
+    pub outline: Vec<Vector>,
     /// Mass, kg.
     pub mass: f32,
     /// Inertia about the center of mass, kg m².
@@ -69,7 +68,11 @@ pub(super) struct Hinge {
 #[derive(Serialize, Deserialize)]
 pub(super) struct Physics {
     world: PhysicsWorld,
+    parts: Vec<Part>,
     bodies: Vec<Inverse>,
+    /// What each part touches.
+    touches: Vec<Touch>,
+    ground_friction: f32,
     hinges: Vec<Joint>,
     /// Where Box2D would have the parts: hinges may be a little apart.
     places: Vec<Place>,
@@ -97,7 +100,10 @@ impl Clone for Physics {
                 ccd_solver: world.ccd_solver.clone(),
             },
             robot: self.robot,
+            parts: self.parts.clone(),
             bodies: self.bodies.clone(),
+            touches: self.touches.clone(),
+            ground_friction: self.ground_friction,
             hinges: self.hinges.clone(),
             places: self.places.clone(),
         }
@@ -106,7 +112,7 @@ impl Clone for Physics {
 
 impl Physics {
     /// A world whose robot has `root` and `hung` parts, all joint angles 0, no ground yet.
-    pub(super) fn new(root: &Part, hung: &[(Part, Hinge)], sweeps: usize) -> Self {
+    pub(super) fn new(root: &Part, hung: &[(Part, Hinge)], ground_friction: f32, sweeps: usize) -> Self {
         let mut world = PhysicsWorld::default();
         world.gravity = Vector::new(0.0, -GRAVITY);
         world.broad_phase = BroadPhaseBvh::with_optimization_strategy(BvhOptimizationStrategy::None);
@@ -114,12 +120,12 @@ impl Physics {
         settings.dt = STEP_SECS;
         settings.num_solver_iterations = 1;
         settings.num_internal_pgs_iterations = sweeps;
-        settings.num_internal_stabilization_iterations = RELAXING_SWEEPS;
+        settings.num_internal_stabilization_iterations = 0;
         settings.normalized_prediction_distance = PREDICTION_M;
         settings.static_contact_softness = GROUND_SOFTNESS;
         settings.contact_recycling = false;
 
-        let mut parts = vec![add_part(&mut world, root)];
+        let mut links = vec![add_part(&mut world, root)];
         for (part, hinge) in hung {
             let child = add_part(&mut world, part);
             let joint = RevoluteJointBuilder::new()
@@ -130,16 +136,16 @@ impl Physics {
                 .motor_model(MotorModel::AccelerationBased)
                 .motor_velocity(0.0, MOTOR_GAIN)
                 .motor_max_force(0.0);
-            let handle = world.multibody_joints.insert(parts[hinge.parent], child, joint, true);
+            let handle = world.multibody_joints.insert(links[hinge.parent], child, joint, true);
             handle.expect("parts hang on earlier ones");
-            parts.push(child);
+            links.push(child);
         }
-        let robot = world.multibody_joints.rigid_body_link(parts[0]).expect("a part hangs on the root").multibody;
+        let robot = world.multibody_joints.rigid_body_link(links[0]).expect("a part hangs on the root").multibody;
         let joints = world.multibody_joints.get_multibody_mut(robot).expect("just made");
         joints.damping_mut().fill(0.0);
 
+        let parts: Vec<Part> = std::iter::once(root).chain(hung.iter().map(|(part, _)| part)).cloned().collect();
         let inverse = |part: &Part| Inverse { mass: 1.0 / part.mass, inertia: 1.0 / part.inertia };
-        let bodies = std::iter::once(root).chain(hung.iter().map(|(part, _)| part)).map(inverse).collect();
         let hinges = hung.iter().zip(1..).map(|((_, hinge), b)| Joint {
             a: hinge.parent,
             b,
@@ -147,14 +153,23 @@ impl Physics {
             anchor_b: hinge.anchor,
             limits: hinge.limits,
         });
-        Self { world, robot, bodies, hinges: hinges.collect(), places: vec![Place::default(); parts.len()] }
+        Self {
+            world,
+            bodies: parts.iter().map(inverse).collect(),
+            touches: vec![Touch::default(); parts.len()],
+            ground_friction,
+            hinges: hinges.collect(),
+            places: vec![Place::default(); parts.len()],
+            robot,
+            parts,
+        }
     }
 
     /// Adds a fixed convex piece of ground, its corners counter-clockwise.
-    pub(super) fn add_ground(&mut self, corners: &[Vector], friction: f32) {
+    pub(super) fn add_ground(&mut self, corners: &[Vector]) {
         let shape = SharedShape::convex_polyline(corners.to_vec()).expect("corners of a convex piece");
         let collider = ColliderBuilder::new(shape)
-            .friction(friction)
+            .friction(self.ground_friction)
             .friction_combine_rule(CoefficientCombineRule::GeometricMean)
             .collision_groups(GROUND)
             .contact_skin(SKIN_M);
@@ -177,15 +192,85 @@ impl Physics {
         self.read_places();
     }
 
-    /// One step of [`STEP_SECS`].
-    pub(super) fn step(&mut self) {
-        let parts = self.bodies.len();
+    /// One step of [`STEP_SECS`] over the ground.
+    pub(super) fn step(&mut self, ground: &impl Pieces) {
+        let parts = self.parts.len();
         let mut stopped = [0; MAX_PARTS];
         self.stop_at_limits(&mut stopped);
+        let mut pressed = Pressed::default();
+        for part in 0..parts {
+            self.notice_contacts(part, ground, &mut pressed);
+        }
+        let mut before = [Place::default(); MAX_PARTS];
+        before[..parts].copy_from_slice(&self.places);
+
         self.world.step();
-        self.move_straight();
-        settle(&self.hinges, &stopped[..parts - 1], &self.bodies, &mut self.places);
+        self.move_straight(&before);
+        let mut straight = before;
+        straight[..parts].copy_from_slice(&self.places);
+        settle(&self.hinges, &stopped[..parts - 1], &self.bodies, pressed.points(), &mut self.places);
+        let mut knocks = [None; MAX_PARTS];
+        for part in 0..parts {
+            knocks[part] = self.stop_at_ground(part, &before[part], &straight[part], ground);
+        }
         self.write_places();
+        for (part, impulse) in knocks.into_iter().enumerate() {
+            if let Some(impulse) = impulse {
+                self.push(part, impulse);
+            }
+        }
+    }
+
+    /// Which pieces a part touches before a step, and where they press.
+    fn notice_contacts(&mut self, part: usize, ground: &impl Pieces, pressed: &mut Pressed) {
+        let mut buffer = [Vector::ZERO; 8];
+        let place = self.places[part];
+        let outline = corners(&self.parts[part].outline, &place, &mut buffer);
+        let (mut touched, mut count) = ([0; MAX_PIECES], 0);
+        let (min, max) = span(outline);
+        ground.near(min - SKINS_M, max + SKINS_M, &mut |piece, shape| {
+            if let Some(manifold) = meet(outline, shape)
+                && count < MAX_PIECES
+            {
+                touched[count] = piece;
+                count += 1;
+                pressed.add(part, &place, &manifold);
+            }
+        });
+        self.touches[part].update(&touched[..count]);
+    }
+
+    /// Stops a part that would enter the ground; the impulse on it.
+    fn stop_at_ground(
+        &mut self,
+        part: usize,
+        before: &Place,
+        straight: &Place,
+        ground: &impl Pieces,
+    ) -> Option<[f32; 3]> {
+        let Part { outline, friction, .. } = &self.parts[part];
+        let friction = (friction * self.ground_friction).sqrt();
+        let moving = Moving { outline, inverse: self.bodies[part], friction };
+        let end = self.places[part];
+        let mut buffer = [Vector::ZERO; 8];
+        let ends = [before, &end].map(|place| span(corners(outline, place, &mut buffer)));
+        let (min, max) = (ends[0].0.min(ends[1].0), ends[0].1.max(ends[1].1));
+        let mut first: Option<f32> = None;
+        ground.near(min, max, &mut |_, shape| {
+            let met = moving.time_of_impact(before, &end, shape);
+            first = [first, met].into_iter().flatten().reduce(f32::min);
+        });
+        let part_of_step = first?;
+        let linear = (straight.center - before.center) / STEP_SECS;
+        let spin = (straight.angle - before.angle) / STEP_SECS;
+        let mut motion = Motion { place: between(before, &end, part_of_step), linear, spin };
+        let touch = &mut self.touches[part];
+        moving
+            .go_on(&mut motion, 1.0 - part_of_step, (min - SKINS_M, max + SKINS_M), ground, |piece| touch.begin(piece));
+        self.places[part] = motion.place;
+        let Part { mass, inertia, .. } = self.parts[part];
+        let impulse = mass * (motion.linear - linear);
+        Some([impulse.x, impulse.y, inertia * (motion.spin - spin)])
     }
 
     fn read_places(&mut self) {
@@ -212,10 +297,8 @@ impl Physics {
     }
 
     /// Moves the parts straight ahead from `places`, by what the step moved root and hinges.
-    fn move_straight(&mut self) {
+    fn move_straight(&mut self, before: &[Place; MAX_PARTS]) {
         let Self { world, robot, hinges, places, .. } = self;
-        let mut before = [Place::default(); MAX_PARTS];
-        before[..places.len()].copy_from_slice(places);
         let mut links = world.multibody_joints.get_multibody(*robot).expect(ROBOT_STAYS).links();
         let root = links.next().expect(ROBOT_STAYS).joint().coords();
         places[0] = Place { center: Vector::new(root[0], root[1]), angle: root[2] };
@@ -259,17 +342,34 @@ impl Physics {
         motor.set_motor_max_force(JointAxis::AngX, torque);
     }
 
-    /// Changes velocities at once, as an impulse (x, y, angular about the center of mass) on the root does. `DOFS` is the
-    /// number of degrees of freedom.
-    pub(super) fn push<const DOFS: usize>(&mut self, impulse: [f32; 3]) {
-        let mut change = SVector::<f32, DOFS>::zeros();
-        change.as_mut_slice()[..3].copy_from_slice(&impulse);
+    /// Changes velocities at once, as an impulse (x, y, angular about the center of mass) on a part does.
+    pub(super) fn push(&mut self, part: usize, impulse: [f32; 3]) {
         let joints = self.joints_mut();
-        joints.inv_augmented_mass().solve_mut(&mut change);
-        let mut velocity = joints.generalized_velocity_mut();
-        for (v, change) in velocity.iter_mut().zip(change.iter()) {
-            *v += change;
+        let mut change = [0.0; MAX_PARTS + 2];
+        let change = &mut change[..joints.ndofs()];
+        for (change, column) in change.iter_mut().zip(joints.body_jacobian(part).column_iter()) {
+            *change = column.iter().zip(impulse).map(|(turn, impulse)| turn * impulse).sum();
         }
+        let dofs = change.len();
+        joints.inv_augmented_mass().solve_mut(&mut DVectorViewMut::from_slice(change, dofs));
+        for (velocity, change) in joints.generalized_velocity_mut().iter_mut().zip(change) {
+            *velocity += *change;
+        }
+    }
+
+    /// Whether Box2D would tell of a part that it is in contact.
+    pub(super) fn in_contact(&self, part: usize) -> bool {
+        self.touches[part].flag
+    }
+
+    /// Sets what contact a part is told to be in.
+    pub(super) fn set_contact(&mut self, part: usize, flag: bool) {
+        self.touches[part].flag = flag;
+    }
+
+    /// Corners of a part, m.
+    pub(super) fn outline<'a>(&self, part: usize, buffer: &'a mut [Vector; 8]) -> &'a [Vector] {
+        corners(&self.parts[part].outline, &self.places[part], buffer)
     }
 
     /// Sets the velocity of the root (x, y, spin) and the speeds of the hinges.
@@ -318,7 +418,8 @@ impl Physics {
 
 fn add_part(world: &mut PhysicsWorld, part: &Part) -> RigidBodyHandle {
     let body = world.bodies.insert(RigidBodyBuilder::dynamic().can_sleep(false));
-    let collider = ColliderBuilder::new(part.shape.clone())
+    let shape = SharedShape::convex_polyline(part.outline.clone()).expect("parts are convex");
+    let collider = ColliderBuilder::new(shape)
         .mass_properties(MassProperties::new(Vector::ZERO, part.mass, part.inertia))
         .friction(part.friction)
         .friction_combine_rule(CoefficientCombineRule::GeometricMean)
@@ -328,15 +429,12 @@ fn add_part(world: &mut PhysicsWorld, part: &Part) -> RigidBodyHandle {
     body
 }
 
-/// Corners of a shape in the world.
-pub(super) fn corners<const N: usize>(pose: &Pose, shape: [Point; N]) -> [Point; N] {
-    shape.map(|[x, y]| pose.transform_point(Vector::new(x, y)).into())
+/// Corners of a box from its center, m.
+pub(super) fn box_outline([x, y]: [f32; 2]) -> Vec<Vector> {
+    [(-x, -y), (x, -y), (x, y), (-x, y)].map(|(x, y)| Vector::new(x, y)).to_vec()
 }
 
-/// Corners of a square of half size 1, counter-clockwise.
-pub(super) const BOX: [Point; 4] = [[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]];
-
 /// Least and largest x of some points.
-pub(super) fn span(points: &[Point]) -> (f32, f32) {
-    points.iter().fold((f32::MAX, f32::MIN), |(min, max), p| (min.min(p[0]), max.max(p[0])))
+fn span(points: &[Vector]) -> (f32, f32) {
+    points.iter().fold((f32::MAX, f32::MIN), |(min, max), p| (min.min(p.x), max.max(p.x)))
 }

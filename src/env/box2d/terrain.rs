@@ -1,9 +1,13 @@
 //! The ground of the bipedal walker: a line of edges, on one of the five tasks with blocks, and what rays see of it.
 
+use rapier2d::prelude::Vector;
 use serde::{Deserialize, Serialize};
 
-use super::touch::{Point, TOUCH_M};
+use super::contact::Pieces;
 use crate::sim::Rng;
+
+/// A point, m.
+pub(super) type Point = [f32; 2];
 
 /// From one corner of the line to the next, m.
 pub(super) const SPACING_M: f32 = 14.0 / 30.0;
@@ -100,17 +104,6 @@ impl Terrain {
         column(min).clamp(0, last) as usize..(column(max) + 1).clamp(0, last) as usize
     }
 
-    /// Calls `visit` with the number and the corners of each piece that a body in columns `min..max` might touch.
-    pub(super) fn near(&self, min: f32, max: f32, mut visit: impl FnMut(u16, &[Point])) {
-        let (min, max) = (min - TOUCH_M, max + TOUCH_M);
-        for i in self.edges_between(min, max) {
-            visit(i as u16, &self.edge(i));
-        }
-        for (i, block) in self.blocks.iter().enumerate().filter(|(_, [low, high])| low[0] <= max && min <= high[0]) {
-            visit((CORNERS + i) as u16, &block_corners(block));
-        }
-    }
-
     /// How far along a ray from `from` by `ray` the nearest ground is, as a fraction of the ray; 1 if there is none. The ray
     /// points right or straight down.
     pub(super) fn cast(&self, from: Point, ray: Point) -> f32 {
@@ -119,6 +112,17 @@ impl Terrain {
         let met = self.blocks.iter().filter(|[low, high]| low[0] <= max && min <= high[0]);
         let along_blocks = met.filter_map(|block| hit_block(from, ray, block));
         along_edges.chain(along_blocks).fold(1.0, f32::min)
+    }
+}
+
+impl Pieces for Terrain {
+    fn near(&self, min: f32, max: f32, visit: &mut dyn FnMut(u16, &[Vector])) {
+        for i in self.edges_between(min, max) {
+            visit(i as u16, &self.edge(i).map(Vector::from));
+        }
+        for (i, block) in self.blocks.iter().enumerate().filter(|(_, [low, high])| low[0] <= max && min <= high[0]) {
+            visit((CORNERS + i) as u16, &block_corners(block).map(Vector::from));
+        }
     }
 }
 

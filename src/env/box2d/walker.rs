@@ -1,12 +1,11 @@
 //! The bipedal walker: cross a ground on two legs of two joints each.
 
 use bevy::prelude::Component;
-use rapier2d::prelude::{SharedShape, Vector};
+use rapier2d::prelude::Vector;
 use serde::{Deserialize, Serialize};
 
-use super::physics::{BOX, GRAVITY, Hinge, Part, Physics, STEP_SECS, corners, span};
-use super::terrain::{Ground, Terrain, block_corners};
-use super::touch::{Point, Touch};
+use super::physics::{GRAVITY, Hinge, Part, Physics, STEP_SECS, box_outline};
+use super::terrain::{Ground, Point, Terrain, block_corners};
 use super::walker_picture;
 use crate::env::{Environment, Field, Layout, Outcome};
 use crate::paint::Canvas;
@@ -44,6 +43,8 @@ const HIP_RANGE: [f32; 2] = [-0.8, 1.1];
 const KNEE_RANGE: [f32; 2] = [-1.6, -0.1];
 const TOTAL_MASS_KG: f32 = 6.510223;
 
+/// The parts with a contact flag: the lower legs.
+const FEET: [usize; 2] = [2, 4];
 /// Sweeps of the velocity solver.
 const SWEEPS: usize = 30;
 const GROUND_FRICTION: f32 = 2.5;
@@ -82,8 +83,6 @@ pub struct Walker {
     pub(super) terrain: Terrain,
     /// Speed of the push of the first step, m/s; taken when the first step settles.
     settling: Option<f32>,
-    feet: [Touch; 2],
-    hull: Touch,
     fallen: bool,
     potential: f64,
     /// Pictures since the reset.
@@ -110,15 +109,9 @@ impl Walker {
         self.physics.pose(0).transform_point(-Vector::from(HULL_CENTER))
     }
 
-    /// Corners of the hull, m.
-    pub(super) fn hull_outline(&self) -> [Point; 5] {
-        corners(self.physics.pose(0), hull_corners())
-    }
-
-    /// Corners of a leg, m: upper and lower of the first, then of the second.
-    pub(super) fn leg_outline(&self, leg: usize) -> [Point; 4] {
-        let half = LEG_HALF[leg % 2];
-        corners(self.physics.pose(leg + 1), BOX.map(|[x, y]| [x * half[0], y * half[1]]))
+    /// Corners of a part, m: hull (0), upper and lower first leg (1, 2), second leg (3, 4).
+    pub(super) fn outline<'a>(&self, part: usize, buffer: &'a mut [Vector; 8]) -> &'a [Vector] {
+        self.physics.outline(part, buffer)
     }
 
     /// Direction and length of a lidar ray, m.
@@ -139,23 +132,6 @@ impl Walker {
     fn potential(&self) -> f64 {
         130.0 / f64::from(SCALE) * f64::from(self.origin().x) - 5.0 * f64::from(self.physics.root_angle().abs())
     }
-
-    fn notice_contacts(&mut self) {
-        for foot in 0..2 {
-            let outline = self.leg_outline(2 * foot + 1);
-            self.feet[foot].update(&outline, |visit| near(&self.terrain, &outline, visit));
-        }
-        if !self.fallen {
-            let outline = self.hull_outline();
-            self.hull.update(&outline, |visit| near(&self.terrain, &outline, visit));
-            self.fallen = self.hull.flag;
-        }
-    }
-}
-
-fn near(terrain: &Terrain, outline: &[Point], visit: &mut dyn FnMut(u16, &[Point])) {
-    let (min, max) = span(outline);
-    terrain.near(min, max, visit);
 }
 
 impl Environment for Walker {
@@ -178,8 +154,6 @@ impl Environment for Walker {
             physics: physics(),
             terrain: Terrain::default(),
             settling: None,
-            feet: Default::default(),
-            hull: Touch::default(),
             fallen: false,
             potential: 0.0,
             frames: 0,
@@ -195,17 +169,15 @@ impl Environment for Walker {
         for [left, right] in self.terrain.edges() {
             let [left, right] = [left, right].map(Vector::from);
             let down = Vector::new(0.0, GROUND_DEPTH_M);
-            self.physics.add_ground(&[left - down, right - down, right, left], GROUND_FRICTION);
+            self.physics.add_ground(&[left - down, right - down, right, left]);
         }
         for block in &self.terrain.blocks {
-            self.physics.add_ground(&block_corners(block).map(Vector::from), GROUND_FRICTION);
+            self.physics.add_ground(&block_corners(block).map(Vector::from));
         }
         let push = rng.uniform(-START_FORCE_N, START_FORCE_N) as f32 * STEP_SECS / TOTAL_MASS_KG;
         self.place(&FIRST[airborne(params)], [push, -GRAVITY * STEP_SECS]);
         self.settling = Some(push);
-        self.feet.iter_mut().for_each(Touch::clear);
-        self.feet.iter_mut().for_each(|foot| foot.flag = airborne(params) == 0);
-        self.hull.clear();
+        FEET.iter().for_each(|&foot| self.physics.set_contact(foot, airborne(params) == 0));
         self.fallen = false;
         self.potential = self.potential();
     }
@@ -219,8 +191,8 @@ impl Environment for Walker {
             let speed = if a == 0.0 { 0.0 } else { a.signum() * MOTOR_SPEED[joint] };
             self.physics.drive(joint, speed, MOTOR_TORQUE * a.abs().min(1.0));
         }
-        self.physics.step();
-        self.notice_contacts();
+        self.physics.step(&self.terrain);
+        self.fallen |= self.physics.in_contact(0);
 
         let potential = self.potential();
         let progress = potential - std::mem::replace(&mut self.potential, potential);
@@ -245,7 +217,7 @@ impl Environment for Walker {
                 row[2 * joint] = self.physics.angle(i) - REFERENCE[i] + joint as f32;
                 row[2 * joint + 1] = velocity[3 + i] / MOTOR_SPEED[i];
             }
-            row[4] = f32::from(u8::from(self.feet[leg].flag));
+            row[4] = f32::from(u8::from(self.physics.in_contact(FEET[leg])));
         }
         let origin = self.origin().into();
         for (i, value) in row[14..24].iter_mut().enumerate() {
@@ -267,20 +239,16 @@ fn airborne(params: &WalkerParams) -> usize {
     usize::from(params.ground == Ground::Hills)
 }
 
-fn hull_corners() -> [Point; 5] {
-    HULL.map(|[x, y]| [x / 30.0 - HULL_CENTER[0], y / 30.0 - HULL_CENTER[1]])
-}
-
 /// A walker without ground.
 fn physics() -> Physics {
     let hull = Part {
-        shape: SharedShape::convex_polyline(hull_corners().map(Vector::from).to_vec()).expect("a convex hull"),
+        outline: HULL.map(|[x, y]| Vector::new(x / 30.0 - HULL_CENTER[0], y / 30.0 - HULL_CENTER[1])).to_vec(),
         mass: 5.422223,
         inertia: 1.999395,
         friction: 0.1,
     };
     let part = |lower: usize| Part {
-        shape: SharedShape::cuboid(LEG_HALF[lower][0], LEG_HALF[lower][1]),
+        outline: box_outline(LEG_HALF[lower]),
         mass: [0.302222, 0.241778][lower],
         inertia: [0.034140, 0.026796][lower],
         friction: 0.2,
@@ -294,5 +262,5 @@ fn physics() -> Physics {
     };
     let knee = |parent| Hinge { parent, parent_anchor: -top, anchor: top, limits: KNEE_RANGE };
     let hung = [(part(0), hip(REFERENCE[0])), (part(1), knee(1)), (part(0), hip(REFERENCE[2])), (part(1), knee(3))];
-    Physics::new(&hull, &hung, SWEEPS)
+    Physics::new(&hull, &hung, GROUND_FRICTION, SWEEPS)
 }

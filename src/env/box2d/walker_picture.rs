@@ -1,8 +1,9 @@
 //! What the walker looks like: 15 pixels to the meter, a camera that follows it. Edges are not smoothed.
 
+use rapier2d::prelude::Vector;
+
 use super::lander_picture::varied;
-use super::terrain::{SPACING_M, block_corners};
-use super::touch::Point;
+use super::terrain::{Point, SPACING_M, block_corners};
 use super::walker::{LIDAR_RAYS, SCALE, Walker};
 use crate::paint::{CANVAS_SIZE, Canvas, Color};
 use crate::sim::{Purpose, Rng};
@@ -70,27 +71,28 @@ pub(super) fn draw(walker: &Walker, canvas: &mut dyn Canvas) {
         canvas.line(from.0, from.1, to.0, to.1, 1, grass);
     }
     blocks(walker, &camera, canvas);
+    let mut buffer = [Vector::ZERO; 8];
     for leg in 0..4 {
         let shade = |base: [i32; 3]| {
             let [r, g, b] = base.map(|channel| (channel + if leg < 2 { 25 } else { -25 }) as u8);
             Color::rgb(r, g, b)
         };
-        part(&walker.leg_outline(leg), shade([153, 76, 127]), shade([102, 51, 76]), &camera, canvas);
+        let outline = walker.outline(leg + 1, &mut buffer).iter().map(|&corner| corner.into());
+        part(outline, shade([153, 76, 127]), shade([102, 51, 76]), &camera, canvas);
     }
-    part(&walker.hull_outline(), Color::rgb(127, 51, 229), Color::rgb(76, 76, 127), &camera, canvas);
+    let outline = walker.outline(0, &mut buffer).iter().map(|&corner| corner.into());
+    part(outline, Color::rgb(127, 51, 229), Color::rgb(76, 76, 127), &camera, canvas);
     if scroll < 0.0 {
         let uncovered = pixels(-scroll);
         canvas.rect(CANVAS_SIZE - uncovered, 0, uncovered, CANVAS_SIZE, Color::BLACK);
     }
 }
 
-fn part(corners: &[Point], fill: Color, rim: Color, camera: &Camera, canvas: &mut dyn Canvas) {
-    let mut points = [(0, 0); 5];
-    for (point, corner) in points.iter_mut().zip(corners) {
-        *point = camera.place(*corner);
-    }
-    canvas.polygon(&points[..corners.len()], fill);
-    canvas.polygon_outline(&points[..corners.len()], 1, rim);
+fn part(corners: impl Iterator<Item = Point>, fill: Color, rim: Color, camera: &Camera, canvas: &mut dyn Canvas) {
+    let mut points = [(0, 0); 8];
+    let count = points.iter_mut().zip(corners).map(|(point, corner)| *point = camera.place(corner)).count();
+    canvas.polygon(&points[..count], fill);
+    canvas.polygon_outline(&points[..count], 1, rim);
 }
 
 fn sky(camera: &Camera, rng: &mut Rng, canvas: &mut dyn Canvas) {
@@ -160,7 +162,7 @@ fn ray(walker: &Walker, camera: &Camera, canvas: &mut dyn Canvas) {
 fn blocks(walker: &Walker, camera: &Camera, canvas: &mut dyn Canvas) {
     for block in &walker.terrain.blocks {
         if camera.column(block[1][0]) >= 0 && camera.column(block[0][0]) <= CANVAS_SIZE {
-            part(&block_corners(block), Color::WHITE, Color::rgb(153, 153, 153), camera, canvas);
+            part(block_corners(block).into_iter(), Color::WHITE, Color::rgb(153, 153, 153), camera, canvas);
         }
     }
 }
