@@ -1,4 +1,4 @@
-//! Tells the linker where libtorch and MuJoCo lie at run time.
+//! Tells the linker where libtorch and MuJoCo lie at run time, and compiles Newt's fused CPU kernels.
 
 use std::path::{Path, PathBuf};
 use std::{env, process};
@@ -8,6 +8,8 @@ fn main() {
         let libtorch = native("LIBTORCH");
         require(libtorch.parent(), &libtorch.join("lib/libtorch_cpu.so"));
         add_rpath(&libtorch.join("lib"));
+        #[cfg(feature = "kernels")]
+        compile_newt_kernels(&libtorch);
     }
     if env::var_os("CARGO_FEATURE_MUJOCO").is_some() {
         let lib = native("MUJOCO_DYNAMIC_LINK_DIR");
@@ -44,4 +46,31 @@ fn add_rpath(folder: &Path) {
 fn fail(sentence: &str) -> ! {
     println!("cargo::error={sentence}.");
     process::exit(1);
+}
+
+/// Compiles `src/newt/kernels/cpu.cpp` against the libtorch that `LIBTORCH` names.
+#[cfg(feature = "kernels")]
+fn compile_newt_kernels(libtorch: &Path) {
+    const SOURCE: &str = "src/newt/kernels/cpu.cpp";
+    println!("cargo::rerun-if-changed={SOURCE}");
+    let include = libtorch.join("include");
+    cc::Build::new()
+        .cpp(true)
+        .std("c++17")
+        .file(SOURCE)
+        .include(include.join("torch/csrc/api/include"))
+        .include(&include)
+        .define("_GLIBCXX_USE_CXX11_ABI", "1")
+        .opt_level(3)
+        .flag("-fopenmp")
+        // Sums may be taken in any order and errors of the math library are not looked at, so loops vectorize;
+        // infinities and NaN keep their meaning.
+        .flag("-fno-math-errno")
+        .flag("-fno-trapping-math")
+        .flag("-fno-signed-zeros")
+        .flag("-fassociative-math")
+        .flag_if_supported("-Wno-psabi")
+        .warnings(false)
+        .compile("newt_kernels");
+    println!("cargo::rustc-link-lib=dylib=gomp");
 }

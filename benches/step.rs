@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bevy::prelude::*;
 use terrarium::env::{EnvCatalog, EnvironmentsPlugin, HostedTask, Simulation, SimulationConfig};
-use terrarium::sim::{ACTION_DIM, Action, Group, ObservationMode, Purpose, Seed, SimPlugin};
+use terrarium::sim::{ACTION_DIM, Action, Group, ObservationMode, Parallel, Purpose, Seed, SimPlugin};
 use terrarium::task::{Registry, Task};
 
 /// How long each figure is measured.
@@ -20,7 +20,7 @@ fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let actions = random_actions();
     let mut app = App::new();
-    app.add_plugins((SimPlugin { observation: ObservationMode::State }, EnvironmentsPlugin));
+    app.add_plugins((SimPlugin { observation: ObservationMode::State, parallel: Parallel(true) }, EnvironmentsPlugin));
     let catalog = app.world().resource::<EnvCatalog>();
     let registry = Registry::builtin().expect("the task tables parse");
     let cases: Vec<(&Task, HostedTask)> = registry

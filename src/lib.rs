@@ -1,6 +1,6 @@
 //! Terrarium: an ECS-based simulation and experiment sandbox.
 //!
-//! Tasks are hosted as entities of a Bevy world ([`env`], [`sim`]), a learner trains the Newt world model on them, and a
+//! Tasks are hosted as entities of a Bevy world ([`mod@env`], [`sim`]), a learner trains the Newt world model on them, and a
 //! window shows what it plans. `ARCHITECTURE.md` at the repository's root maps the whole.
 
 pub mod cli;
@@ -8,6 +8,8 @@ pub mod data;
 pub mod encode;
 pub mod env;
 pub mod files;
+#[cfg(feature = "learn")]
+pub mod newt;
 pub mod paint;
 pub mod sim;
 pub mod task;

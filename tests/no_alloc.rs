@@ -6,7 +6,7 @@ use std::cell::Cell;
 
 use bevy::prelude::App;
 use terrarium::env::{EnvCatalog, EnvironmentsPlugin, Simulation, SimulationConfig};
-use terrarium::sim::{Group, ObservationMode, Purpose, Seed, SimPlugin};
+use terrarium::sim::{Group, ObservationMode, Parallel, Purpose, Seed, SimPlugin};
 use terrarium::task::{Registry, Task};
 
 /// The system's allocator, counting what the calling thread asks of it.
@@ -47,7 +47,7 @@ static ALLOCATOR: Counting = Counting;
 /// The tasks that this build hosts.
 fn hosted() -> Vec<Task> {
     let mut app = App::new();
-    app.add_plugins((SimPlugin { observation: ObservationMode::State }, EnvironmentsPlugin));
+    app.add_plugins((SimPlugin { observation: ObservationMode::State, parallel: Parallel(true) }, EnvironmentsPlugin));
     let catalog = app.world().resource::<EnvCatalog>();
     let registry = Registry::builtin().expect("the task tables parse");
     registry.tasks().iter().filter(|task| catalog.host(task).is_ok()).cloned().collect()
@@ -89,6 +89,13 @@ fn control_steps_do_not_allocate() {
         assert_eq!(allocations(std::slice::from_ref(task), ObservationMode::State), 0, "{}", task.id);
     }
     assert_eq!(allocations(&tasks, ObservationMode::State), 0, "all tasks together");
+}
+
+#[test]
+fn pictures_do_not_allocate() {
+    for task in &hosted() {
+        assert_eq!(allocations(std::slice::from_ref(task), ObservationMode::StateRgb), 0, "{}", task.id);
+    }
 }
 
 #[test]

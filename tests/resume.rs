@@ -78,7 +78,7 @@ fn wait_for_step(runs: &Path, step: u64, child: &mut Child) {
     let metrics = run_dir(runs).join("metrics.jsonl");
     loop {
         let text = fs::read_to_string(&metrics).unwrap_or_default();
-        let last = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()).last();
+        let last = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()).next_back();
         if last.and_then(|line| line["step"].as_u64()).is_some_and(|reached| reached >= step) {
             return;
         }

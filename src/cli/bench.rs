@@ -31,10 +31,80 @@ impl BenchCommand {
     pub(super) fn run(self) -> anyhow::Result<()> {
         match self.what {
             #[cfg(feature = "learn")]
-            What::Newt(words) => super::bench_newt::run(&words.words, words.json),
+            What::Newt(words) => newt(&words.words, words.json),
             #[cfg(not(feature = "learn"))]
             What::Newt(_) => Err(super::absent("bench newt", "learn")),
             What::Env(words) => super::bench_env::run(&words.words, words.json),
         }
     }
+}
+
+/// Measures Newt in the shape that the words name.
+#[cfg(feature = "learn")]
+fn newt(words: &[String], json: bool) -> anyhow::Result<()> {
+    use super::Misuse;
+    use super::bench_newt::{BenchNewt, plan_dtype, run};
+    use super::keys::Words;
+    use crate::newt::{DeviceChoice, ModelSize};
+
+    const KEYS: &[&str] = &[
+        "model_size",
+        "batch_size",
+        "num_envs",
+        "num_samples",
+        "iterations",
+        "horizon",
+        "plan_dtype",
+        "device",
+        "tf32",
+        "torch_threads",
+        "repeats",
+    ];
+    let words = Words::parse(words, KEYS, &[])?;
+    if let Some(word) = words.plain.first() {
+        return Err(Misuse(format!("{word} is no key=value; the keys are {}", KEYS.join(", "))).into());
+    }
+    let name = words.get_or("model_size", "S".to_owned())?;
+    let sizes = || ModelSize::ALL.map(|(name, _)| name).join(", ");
+    let size = ModelSize::from_name(&name)
+        .ok_or_else(|| Misuse(format!("model_size={name} is no size; the sizes are {}", sizes())))?;
+    let (device, shown) = words.get_or("device", "auto".to_owned())?.parse::<DeviceChoice>()?.open()?;
+    eprintln!("{shown}");
+    if let Some(threads) = words.get::<u32>("torch_threads")? {
+        tch::set_num_threads(threads.max(1) as i32);
+    }
+    crate::newt::device::allow_tf32(words.get_or("tf32", false)?);
+    let mut bench = BenchNewt::new(size, &name, device);
+    let count = |key: &str, default: i64| -> anyhow::Result<i64> {
+        let count = i64::from(words.get_or(key, default as u32)?);
+        if count > 0 {
+            Ok(count)
+        } else {
+            Err(Misuse(format!("{key}=0 is out of range; it must be at least 1")).into())
+        }
+    };
+    bench.batch_size = count("batch_size", bench.batch_size)?;
+    bench.num_envs = count("num_envs", bench.num_envs)?;
+    bench.repeats = count("repeats", bench.repeats as i64)? as usize;
+    bench.config.planning.num_samples = count("num_samples", bench.config.planning.num_samples)?;
+    bench.config.planning.iterations = count("iterations", bench.config.planning.iterations)?;
+    bench.config.learning.horizon = count("horizon", bench.config.learning.horizon)?;
+    let format = words.get_or("plan_dtype", "auto".to_owned())?;
+    bench.config.planning.plan_dtype = plan_dtype(&format)
+        .ok_or_else(|| Misuse(format!("plan_dtype={format} is no number format; write auto, f32 or bf16")))?;
+    let report = run(&bench)?;
+    if json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        println!(
+            "model_size {}  {} parameters  {} ({} threads)",
+            report.model_size, report.parameters, report.device, report.threads
+        );
+        println!("update  {:>9.2} ms  (batch {})", report.update_ms, report.batch_size);
+        println!(
+            "plan    {:>9.2} ms  ({} environments, {} samples, {} iterations, {})",
+            report.plan_ms, report.num_envs, report.num_samples, report.iterations, report.plan_dtype
+        );
+    }
+    Ok(())
 }

@@ -40,14 +40,13 @@ pub(super) fn run(words: &[String], json: bool) -> anyhow::Result<()> {
         match word.split_once('=') {
             Some(("task" | "domain", value)) => of = Some(value.to_owned()),
             Some(("seconds", value)) => {
-                seconds = value
-                    .parse()
-                    .ok()
-                    .filter(|s: &f64| *s > 0.0)
-                    .ok_or_else(|| super::Misuse(format!("seconds={value:?} cannot be read; expected a positive number")))?;
+                seconds = value.parse().ok().filter(|s: &f64| *s > 0.0).ok_or_else(|| {
+                    super::Misuse(format!("seconds={value:?} cannot be read; expected a positive number"))
+                })?;
             }
             _ => {
-                let sentence = format!("{word:?} is no setting of bench env; the settings are task=, domain= and seconds=");
+                let sentence =
+                    format!("{word:?} is no setting of bench env; the settings are task=, domain= and seconds=");
                 return Err(super::Misuse(sentence).into());
             }
         }

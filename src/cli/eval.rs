@@ -1,8 +1,12 @@
 //! `terrarium eval`: scores of a trained agent.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+
+use crate::env::policy::BatchPolicy;
+use crate::sim::Seed;
+use crate::task::Task;
 
 /// Score a trained agent.
 #[derive(Args)]
@@ -38,26 +42,42 @@ impl EvalCommand {
 impl EvalCommand {
     pub(super) fn run(self) -> anyhow::Result<()> {
         use crate::newt::DeviceChoice;
-        use crate::sim::Seed;
         use crate::train::{SavedAgent, play, report};
 
         let device: DeviceChoice = self.device.parse()?;
         let (device, name) = device.open()?;
         let mut saved = SavedAgent::load(&super::existing(self.checkpoint)?, device)?;
-        eprintln!("device: {name}; checkpoint {} of step {}", saved.checkpoint.display(), saved.step);
+        eprintln!("{name}; checkpoint {} of step {}", saved.checkpoint.display(), saved.step);
         let numbers: Vec<u16> = match &self.task {
             None => (0..saved.tasks.len() as u16).collect(),
             Some(list) => list.split(',').map(|id| saved.number(id)).collect::<Result<_, _>>()?,
         };
         let tasks = saved.tasks.into();
         let statistics = play::play(&mut saved.agent, &tasks, &numbers, self.episodes.max(1), Seed::new(self.seed))?;
-        let summaries: Vec<_> =
-            statistics.summaries().into_iter().filter(|summary| summary.episodes > 0).collect();
         if self.json {
+            let summaries: Vec<_> = statistics.summaries().into_iter().filter(|summary| summary.episodes > 0).collect();
             println!("{}", serde_json::to_string_pretty(&summaries)?);
         } else {
-            println!("{}", report::score_table(&summaries));
+            println!("{}", report::score_table(&statistics));
         }
         Ok(())
     }
+}
+
+#[cfg(not(feature = "learn"))]
+pub(super) fn checkpoint_policy(_: &Path, _: &Task, _: Seed) -> anyhow::Result<BatchPolicy<'static>> {
+    Err(super::absent("rollout policy=checkpoint:DIR", "learn"))
+}
+
+/// The trained agent at `path` as a policy for one of its tasks, planning without exploration.
+#[cfg(feature = "learn")]
+pub(super) fn checkpoint_policy(path: &Path, task: &Task, seed: Seed) -> anyhow::Result<BatchPolicy<'static>> {
+    use crate::newt::DeviceChoice;
+    use crate::train::{SavedAgent, play};
+
+    let (device, name) = DeviceChoice::Auto.open()?;
+    let saved = SavedAgent::load(&super::existing(path.to_owned())?, device)?;
+    eprintln!("{name}; checkpoint {} of step {}", saved.checkpoint.display(), saved.step);
+    let number = saved.number(&task.id)?;
+    Ok(play::policy(saved.agent, usize::from(number), seed))
 }

@@ -6,11 +6,16 @@ mod bench;
 mod bench_env;
 #[cfg(feature = "learn")]
 mod bench_newt;
+mod conform;
 mod eval;
+mod keys;
+mod report;
+mod rollout;
 mod tasks;
 mod train;
 mod watch;
 
+#[cfg(feature = "learn")]
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -32,24 +37,42 @@ enum Command {
     Eval(eval::EvalCommand),
     /// Open the window on agents: live, planning, with their training curves.
     Watch(watch::WatchCommand),
+    /// Draw the curves of a run anew, or of several runs in one picture.
+    Report(report::ReportCommand),
+    /// Statistics of a task's episodes under a simple policy or a checkpoint: `rollout --help`.
+    #[command(disable_help_flag = true)]
+    Rollout(Words),
+    /// Compare with the statistics of another implementation: `conform --help`.
+    #[command(disable_help_flag = true)]
+    Conform(Words),
     /// List the tasks this build knows.
     Tasks(tasks::TasksCommand),
     /// Measure speed.
     Bench(bench::BenchCommand),
 }
 
+/// Words that the command itself reads.
+#[derive(clap::Args)]
+struct Words {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    words: Vec<String>,
+}
+
 /// Runs the program: parses, works, reports at most one error.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.command {
-        Command::Train(command) => command.run(),
-        Command::Eval(command) => command.run(),
-        Command::Watch(command) => command.run(),
-        Command::Tasks(command) => command.run(),
-        Command::Bench(command) => command.run(),
+        Command::Train(command) => command.run().map(done),
+        Command::Eval(command) => command.run().map(done),
+        Command::Watch(command) => command.run().map(done),
+        Command::Report(command) => command.run().map(done),
+        Command::Rollout(command) => rollout::run(&command.words, &eval::checkpoint_policy),
+        Command::Conform(command) => conform::run(&command.words),
+        Command::Tasks(command) => command.run().map(done),
+        Command::Bench(command) => command.run().map(done),
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("terrarium: {error:#}");
@@ -58,10 +81,21 @@ pub fn main() -> ExitCode {
     }
 }
 
+fn done((): ()) -> ExitCode {
+    ExitCode::SUCCESS
+}
+
 /// An order that cannot be carried out as it was given; exit code 2.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 struct Misuse(String);
+
+impl Misuse {
+    /// A misuse described by an error that was met while reading words, or a file that they name.
+    fn from_error(error: impl std::fmt::Display) -> anyhow::Error {
+        Self(error.to_string()).into()
+    }
+}
 
 fn is_misuse(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
@@ -90,12 +124,17 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 /// The error of a command whose part this build leaves out.
-#[cfg(not(all(feature = "learn", feature = "view")))]
+#[cfg(not(feature = "learn"))]
 fn absent(command: &str, feature: &str) -> anyhow::Error {
     Misuse(format!("`terrarium {command}` needs the feature `{feature}`, which this build leaves out: build with --features {feature}")).into()
 }
 
 /// A folder argument that must exist.
+#[cfg(feature = "learn")]
 fn existing(path: PathBuf) -> anyhow::Result<PathBuf> {
-    if path.exists() { Ok(path) } else { Err(Misuse(format!("there is no such file or folder: {}", path.display())).into()) }
+    if path.exists() {
+        Ok(path)
+    } else {
+        Err(Misuse(format!("there is no such file or folder: {}", path.display())).into())
+    }
 }

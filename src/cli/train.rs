@@ -54,7 +54,7 @@ pub(super) fn finish(summary: &crate::train::RunSummary) -> anyhow::Result<()> {
     }
     let pictures = crate::train::draw_report(&summary.dir)?;
     if let Some(evaluation) = &summary.evaluation {
-        println!("{}", report::score_table(&evaluation.summaries()));
+        println!("{}", report::score_table(evaluation));
     }
     let time = crate::train::progress::duration(summary.elapsed_secs);
     println!("{} steps in {time}", summary.step);

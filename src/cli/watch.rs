@@ -72,7 +72,7 @@ impl WatchCommand {
         };
         let mut options = match &self.agent {
             None => ViewOptions::new(wanted.unwrap_or_else(|| registry.tasks().to_vec())),
-            Some(path) => agent_options(super::existing(path.clone())?, wanted, &self)?,
+            Some(path) => agent_options(path.clone(), wanted, &self)?,
         };
         let tasks = options.tasks.len();
         if let Some(instances) = self.instances {
@@ -89,11 +89,7 @@ impl WatchCommand {
 }
 
 #[cfg(not(feature = "learn"))]
-fn agent_options(
-    _: PathBuf,
-    _: Option<Vec<crate::task::Task>>,
-    _: &WatchCommand,
-) -> anyhow::Result<ViewOptions> {
+fn agent_options(_: PathBuf, _: Option<Vec<crate::task::Task>>, _: &WatchCommand) -> anyhow::Result<ViewOptions> {
     Err(super::absent("watch CHECKPOINT", "learn"))
 }
 
@@ -108,9 +104,10 @@ fn agent_options(
     use crate::train::{SavedAgent, spawn_planner};
     use crate::view::{Agent, MetricsSource};
 
+    let path = super::existing(path)?;
     let (device, name) = command.device.parse::<DeviceChoice>()?.open()?;
     let saved = SavedAgent::load(&path, device)?;
-    eprintln!("device: {name}; checkpoint {} of step {}", saved.checkpoint.display(), saved.step);
+    eprintln!("{name}; checkpoint {} of step {}", saved.checkpoint.display(), saved.step);
     let tasks = wanted.unwrap_or_else(|| saved.tasks.clone());
     let numbers = tasks.iter().map(|task| Ok(usize::from(saved.number(&task.id)?))).collect::<anyhow::Result<_>>()?;
     let mut options = ViewOptions::new(tasks);
@@ -119,8 +116,7 @@ fn agent_options(
     let run = run.into_iter().flatten().find(|folder| folder.join("metrics.jsonl").is_file());
     options.metrics = run.map_or(MetricsSource::None, |folder| MetricsSource::Directory(folder.to_owned()));
     let (name, step) = (format!("{} at step {}", path.display(), saved.step), saved.step);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let planner = spawn_planner(saved.agent, step, command.seed, threads);
+    let planner = spawn_planner(saved.agent, step, command.seed, saved.torch_threads);
     options.agent = Some(Agent { planner, name, task_numbers: numbers });
     Ok(options)
 }

@@ -235,9 +235,13 @@ mod tests {
 
     #[test]
     fn the_number_of_windows_is_exact() {
-        for (capacity, environments, length, rows) in [(10_000, 2, 9, 40), (61, 3, 9, 200), (16, 5, 4, 100), (5, 1, 2, 50)] {
+        for (capacity, environments, length, rows) in
+            [(10_000, 2, 9, 40), (61, 3, 9, 200), (16, 5, 4, 100), (5, 1, 2, 50)]
+        {
             let replay = filled(capacity, environments, length, rows);
-            let whole = |&row: &usize| (0..3).try_fold(row, |row, _| Some(replay.next[row] as usize).filter(|&n| n != NONE as usize)).is_some();
+            let whole = |&row: &usize| {
+                (0..3).try_fold(row, |row, _| Some(replay.next[row] as usize).filter(|&n| n != NONE as usize)).is_some()
+            };
             let counted = (0..replay.len()).filter(whole).count();
             assert_eq!(replay.windows(), counted, "capacity {capacity}");
             assert_eq!(replay.windows(), replay.starts.iter().filter(|&&s| s == 1).count());

@@ -54,7 +54,8 @@ impl SampleBuffers {
         for b in columns {
             let mut row = replay.draw_start(draw);
             self.tasks[b] = replay.tasks[row] as i32;
-            self.observations[b * obs_dim..][..obs_dim].copy_from_slice(&replay.observations[row * obs_dim..][..obs_dim]);
+            self.observations[b * obs_dim..][..obs_dim]
+                .copy_from_slice(&replay.observations[row * obs_dim..][..obs_dim]);
             for t in 0..replay.shape.horizon {
                 row = replay.after(row);
                 let (now, then) = (t * self.batch + b, (t + 1) * self.batch + b);

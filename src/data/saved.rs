@@ -42,6 +42,10 @@ impl Replay {
     /// # Errors
     ///
     /// [`ReplayError::File`] when it cannot be written.
+    ///
+    /// # Panics
+    ///
+    /// Never: a header is plain data.
     pub fn save(&self, path: &Path) -> Result<(), ReplayError> {
         let header =
             Header { format: FORMAT.to_owned(), rows: self.len(), windows: self.windows, shape: self.shape.clone() };

@@ -260,6 +260,10 @@ pub fn spawn_instance(
 
 /// Makes `to` the same as `from` in everything that decides its future until the episode ends: environment state,
 /// episode, rows, picture. Later episodes differ, for each instance draws them from its own stream.
+///
+/// # Panics
+///
+/// When an entity is no hosted instance.
 pub fn copy_instance(world: &mut World, from: Entity, to: Entity) {
     // A world cannot be borrowed twice, so the copy goes through a scratch world's entity.
     let hooks = *world.entity(from).get::<Hooks>().expect("an instance has hooks");
@@ -311,6 +315,10 @@ pub struct InstanceState {
 /// # Errors
 ///
 /// [`EnvError::Saved`] when the environment's state cannot be written.
+///
+/// # Panics
+///
+/// When the entity is no hosted instance.
 pub fn save_instance(world: &World, entity: Entity) -> Result<InstanceState, EnvError> {
     let hooks = world.get::<Hooks>(entity).expect("an instance has hooks").0;
     let environment =
@@ -332,6 +340,10 @@ pub fn save_instance(world: &World, entity: Entity) -> Result<InstanceState, Env
 /// # Errors
 ///
 /// [`EnvError::Saved`] when the state is not one of this environment; the instance is unchanged then.
+///
+/// # Panics
+///
+/// When the entity is no hosted instance.
 pub fn restore_instance(world: &mut World, entity: Entity, saved: InstanceState) -> Result<(), EnvError> {
     let hooks = world.get::<Hooks>(entity).expect("an instance has hooks").0;
     let misfit = |problem: String| EnvError::Saved { environment: hooks.name, problem };

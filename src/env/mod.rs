@@ -6,14 +6,17 @@
 pub mod arcade;
 pub mod box2d;
 mod catalog;
+pub mod conformity;
 mod layout;
 mod plain_loop;
 mod plugin;
+pub mod policy;
 mod simulation;
+pub mod statistics;
 
 pub use catalog::{
-    EnvCatalog, EnvError, EnvHooks, HostedTask, HostedTasks, InstanceState, copy_instance, draw_backdrop, draw_instance,
-    restore_instance, save_instance, spawn_instance,
+    EnvCatalog, EnvError, EnvHooks, HostedTask, HostedTasks, InstanceState, copy_instance, draw_backdrop,
+    draw_instance, restore_instance, save_instance, spawn_instance,
 };
 pub use layout::{Field, Layout, MAX_REWARD_TERMS, Outcome};
 pub use plugin::EnvPlugin;

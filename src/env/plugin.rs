@@ -67,12 +67,23 @@ macro_rules! for_each_instance {
     }};
 }
 
+/// What stepping an instance takes.
+type Stepped<E> = (
+    &'static Group,
+    &'static InstanceTask,
+    &'static Action,
+    &'static Params<E>,
+    &'static mut E,
+    &'static mut Episode,
+    &'static mut StepRecord,
+);
+
 fn step<E: Environment>(
     active: Res<ActiveGroup>,
     parallel: Res<Parallel>,
     table: Res<TaskTable>,
     mut throughput: ResMut<Throughput>,
-    mut instances: Query<(&Group, &InstanceTask, &Action, &Params<E>, &mut E, &mut Episode, &mut StepRecord)>,
+    mut instances: Query<Stepped<E>>,
 ) {
     if instances.is_empty() {
         return;
@@ -140,17 +151,20 @@ fn reset<E: Environment>(
     if instances.is_empty() {
         return;
     }
-    let started = Instant::now();
+    let mut started = None;
     // Resets are rare and short beside steps: one thread.
     for (mut instance, mut record) in &mut instances {
         if !record.needs_reset {
             continue;
         }
+        started.get_or_insert_with(Instant::now);
         record.needs_reset = false;
         instance.restart(*seed, record.ending == Some(Ending::Fault));
         instance.write(&table, *seed);
     }
-    throughput.reset_time += started.elapsed();
+    if let Some(started) = started {
+        throughput.reset_time += started.elapsed();
+    }
 }
 
 /// The parts of an instance that take part in observing and resetting it.

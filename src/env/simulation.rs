@@ -7,8 +7,8 @@ use bevy::prelude::*;
 
 use super::{EnvCatalog, EnvError, HostedTask, HostedTasks, arcade, box2d, spawn_instance};
 use crate::sim::{
-    Action, ActiveGroup, ControlStep, Group, InstanceId, InstanceTask, ObservationMode, Parallel, Seed, SimPlugin, StartEpisodes,
-    TaskTable, Throughput,
+    Action, ActiveGroup, ControlStep, Group, InstanceId, InstanceTask, ObservationMode, Parallel, Seed, SimPlugin,
+    StartEpisodes, TaskTable, Throughput,
 };
 use crate::task::Task;
 
@@ -58,7 +58,11 @@ impl Simulation {
                 bevy::tasks::TaskPoolBuilder::new().num_threads(threads).thread_name("simulation".to_owned()).build()
             });
         }
-        app.add_plugins((TaskPoolPlugin::default(), SimPlugin { observation: config.observation, parallel: Parallel(config.threads != Some(1)) }, EnvironmentsPlugin));
+        app.add_plugins((
+            TaskPoolPlugin::default(),
+            SimPlugin { observation: config.observation, parallel: Parallel(config.threads != Some(1)) },
+            EnvironmentsPlugin,
+        ));
         let instances = populate(app.world_mut(), config)?;
         app.finish();
         app.cleanup();
@@ -88,7 +92,11 @@ impl Simulation {
         world.run_schedule(ControlStep);
     }
 
-    /// Gives an instance its next action; entries beyond the row stay zero.
+    /// Gives an instance its next action; entries beyond the row count as they are, those beyond the task's as zero.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such instance or the row is wider than an action.
     pub fn set_action(&mut self, instance: usize, action: &[f32]) {
         let entity = self.instances[instance];
         let mut target = self.app.world_mut().get_mut::<Action>(entity).expect("an instance has an action");

@@ -25,6 +25,7 @@ pub enum Anchor {
 /// Outside a layer a colour is painted opaque whatever its `a`. Between [`begin_layer`](Canvas::begin_layer) and
 /// [`end_layer`](Canvas::end_layer) calls go to a fresh transparent layer where they *replace* colour and opacity instead
 /// of blending; ending the layer blends it onto what lies below. Layers do not nest.
+#[expect(clippy::too_many_arguments, reason = "shapes are plain numbers, as in the rules they follow")]
 pub trait Canvas {
     /// Fills everything.
     fn fill(&mut self, color: Color);

@@ -13,7 +13,7 @@ fn reference(task: &str, step: u32) -> Option<image::RgbImage> {
         eprintln!("skipped: {} is not there (set TERRARIUM_FIXTURES)", path.display());
         return None;
     }
-    let sheet = image::open(path).unwrap().to_rgb8();
+    let sheet = image::open(path).expect("a PNG").to_rgb8();
     Some(image::imageops::crop_imm(&sheet, 224 * step, 0, 224, 224).to_image())
 }
 

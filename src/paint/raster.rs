@@ -66,7 +66,7 @@ impl Raster {
         self.pixels.fill(BLACK);
     }
 
-    /// The pixels, row by row, four bytes each: red, green, blue and one without meaning.
+    /// The pixels, row by row, four bytes each: red, green, blue and opacity, which is 255 everywhere.
     pub fn bytes(&self) -> &[u8] {
         self.pixels.as_flattened()
     }
@@ -76,7 +76,7 @@ impl Raster {
         self.pixels.as_flattened_mut().copy_from_slice(bytes);
     }
 
-    /// Writes the picture as `[3, height, width]`.
+    /// Writes the picture as `[3, height, width]`: `out` holds `3 * height * width` bytes.
     pub fn write_channels_first(&self, out: &mut [u8]) {
         let plane = self.pixels.len();
         let (red, rest) = out.split_at_mut(plane);
@@ -155,13 +155,12 @@ impl Canvas for Raster {
 
     fn pixels(&mut self, x: i32, y: i32, w: i32, h: i32, color: &dyn Fn(i32, i32) -> Color) {
         let left = x.max(0);
-        let alpha = |color: Color, in_layer: bool| if in_layer { color.a } else { 255 };
-        let in_layer = self.in_layer;
+        let opaque = if self.in_layer { 0 } else { 255 };
         for row in self.rows_on_canvas(y, h) {
             if let Some(span) = self.clip(row, x, x.saturating_add(w)) {
                 for (column, pixel) in (left..).zip(span) {
                     let color = color(column, row);
-                    *pixel = [color.r, color.g, color.b, alpha(color, in_layer)];
+                    *pixel = [color.r, color.g, color.b, color.a | opaque];
                 }
             }
         }
@@ -280,13 +279,13 @@ impl Canvas for Raster {
     }
 
     fn begin_layer(&mut self) {
-        debug_assert!(!self.in_layer, "layers do not nest");
+        assert!(!self.in_layer, "layers do not nest");
         std::mem::swap(&mut self.pixels, &mut self.below);
         self.in_layer = true;
     }
 
     fn end_layer(&mut self) {
-        debug_assert!(self.in_layer, "no layer is open");
+        assert!(self.in_layer, "no layer is open");
         std::mem::swap(&mut self.pixels, &mut self.below);
         self.in_layer = false;
         let width = self.width as usize;

@@ -8,8 +8,7 @@ pub(super) const FAR: i32 = 1 << 14;
 /// Radii whose discs are tabulated.
 const TABULATED_RADII: i32 = 256;
 
-static DISCS: LazyLock<Vec<Vec<i32>>> =
-    LazyLock::new(|| (0..TABULATED_RADII).map(|radius| midpoint_circle(radius)).collect());
+static DISCS: LazyLock<Vec<Vec<i32>>> = LazyLock::new(|| (0..TABULATED_RADII).map(midpoint_circle).collect());
 
 /// Half widths of a disc: entry `j` belongs to rows `cy + j` and `cy - 1 - j`, which it covers from `cx - half` to
 /// `cx + half - 1`.

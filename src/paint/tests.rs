@@ -6,7 +6,7 @@ const RED: Color = Color::rgb(200, 0, 0);
 
 fn at(raster: &Raster, x: i32, y: i32) -> [u8; 4] {
     let index = 4 * (y as usize * raster.width() + x as usize);
-    raster.bytes()[index..index + 4].try_into().unwrap()
+    raster.bytes()[index..index + 4].try_into().expect("four bytes")
 }
 
 /// Columns and rows of the pixels that are not black.

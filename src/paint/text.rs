@@ -2,7 +2,7 @@
 
 use std::sync::{LazyLock, OnceLock};
 
-use ab_glyph::{Font, FontRef, GlyphId, OutlineCurve, Point, ScaleFont, point};
+use ab_glyph::{Font, FontRef, GlyphId, OutlineCurve, Point, point};
 use ab_glyph_rasterizer::Rasterizer;
 
 use super::Anchor;

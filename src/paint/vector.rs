@@ -363,13 +363,13 @@ impl Canvas for Vector {
     }
 
     fn begin_layer(&mut self) {
-        debug_assert!(!self.in_layer, "layers do not nest");
+        assert!(!self.in_layer, "layers do not nest");
         std::mem::swap(&mut self.pixmap, &mut self.below);
         self.in_layer = true;
     }
 
     fn end_layer(&mut self) {
-        debug_assert!(self.in_layer, "no layer is open");
+        assert!(self.in_layer, "no layer is open");
         std::mem::swap(&mut self.pixmap, &mut self.below);
         self.in_layer = false;
         let Some(touched) = self.touched.take().and_then(|rect| rect.transform(self.transform)) else { return };

@@ -116,21 +116,24 @@ pub fn take_actions(
     throughput.bad_actions += bad_actions;
 }
 
+/// What scoring an instance takes.
+type Scored = (
+    &'static Group,
+    &'static InstanceTask,
+    &'static Observation,
+    &'static mut FinalObservation,
+    &'static mut StepRecord,
+    &'static mut Episode,
+    &'static mut EpisodeTally,
+    &'static mut FinishedEpisode,
+);
+
 /// Adds up returns, applies the time limit, scores ended episodes and keeps their last observation.
 pub fn score_episodes(
     active: Res<ActiveGroup>,
     table: Res<TaskTable>,
     mut throughput: ResMut<Throughput>,
-    mut instances: Query<(
-        &Group,
-        &InstanceTask,
-        &Observation,
-        &mut FinalObservation,
-        &mut StepRecord,
-        &mut Episode,
-        &mut EpisodeTally,
-        &mut FinishedEpisode,
-    )>,
+    mut instances: Query<Scored>,
 ) {
     for (group, task, observation, mut last, mut record, mut episode, mut tally, mut finished) in &mut instances {
         if *group != active.0 {

@@ -17,7 +17,7 @@ pub enum RegistryError {
     #[error("{problem} in task table {file}")]
     Malformed {
         /// What the parser says, with line and column.
-        problem: ron::error::SpannedError,
+        problem: Box<ron::error::SpannedError>,
         /// The table.
         file: String,
     },
@@ -72,8 +72,8 @@ impl Registry {
     ///
     /// [`RegistryError`] when the table is malformed or repeats an id; the registry is unchanged then.
     pub fn add_table(&mut self, file: &str, text: &str) -> Result<(), RegistryError> {
-        let table: Table =
-            ron::from_str(text).map_err(|problem| RegistryError::Malformed { problem, file: file.to_owned() })?;
+        let table: Table = ron::from_str(text)
+            .map_err(|problem| RegistryError::Malformed { problem: problem.into(), file: file.to_owned() })?;
         let mut added: Vec<Task> = Vec::with_capacity(table.tasks.len());
         for mut task in table.tasks {
             if self.tasks.iter().chain(&added).any(|known| known.id == task.id) {

@@ -41,11 +41,8 @@ impl Agent {
     ) -> PlanReply {
         let started = std::time::Instant::now();
         let rows = &request.rows;
-        let actions = if self.mpc {
-            self.planned(rows, request.eval, carried, step, noise)
-        } else {
-            self.prior(request, noise)
-        };
+        let actions =
+            if self.mpc { self.planned(rows, request.eval, carried, step, noise) } else { self.prior(request, noise) };
         let horizon = request.horizon.max(1);
         let open_loop =
             rows.iter().map(|row| row.open_loop.then(|| self.open_loop(row, horizon, step, noise))).collect();
@@ -54,7 +51,8 @@ impl Agent {
 
     /// Actions of the prior alone.
     pub fn prior(&self, request: &PlanRequest, noise: &mut dyn Noise) -> Vec<[f32; ACTION_DIM]> {
-        let action = self.newt.act_prior(&self.observations(&request.rows), &self.tasks(&request.rows), request.eval, noise);
+        let action =
+            self.newt.act_prior(&self.observations(&request.rows), &self.tasks(&request.rows), request.eval, noise);
         action_rows(&action)
     }
 
@@ -71,17 +69,20 @@ impl Agent {
 
     /// One update on a batch of rows.
     pub fn update(&mut self, rows: &SampleBuffers, horizon: usize, batch: usize, noise: &mut dyn Noise) -> Losses {
-        let rows = BatchSlices {
-            obs: &rows.observations,
-            action: &rows.actions,
-            reward: &rows.rewards,
-            task: &rows.tasks,
-        };
+        let rows =
+            BatchSlices { obs: &rows.observations, action: &rows.actions, reward: &rows.rewards, task: &rows.tasks };
         let batch = Batch::from_slices(rows, horizon as i64, batch as i64, self.newt.device());
         self.newt.update(&batch, noise)
     }
 
-    fn planned(&mut self, rows: &[PlanRow], eval: bool, carried: &mut CarriedPlans, step: u64, noise: &mut dyn Noise) -> Vec<[f32; ACTION_DIM]> {
+    fn planned(
+        &mut self,
+        rows: &[PlanRow],
+        eval: bool,
+        carried: &mut CarriedPlans,
+        step: u64,
+        noise: &mut dyn Noise,
+    ) -> Vec<[f32; ACTION_DIM]> {
         let device = self.newt.device();
         let slots: Vec<i64> = rows.iter().map(|row| row.slot as i64).collect();
         let slots = Tensor::from_slice(&slots).to_device(device);

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::config::ConfigError;
+use super::report::ReportError;
 use crate::data::ReplayError;
 use crate::encode::EncodeError;
 use crate::env::EnvError;
@@ -62,9 +63,9 @@ pub enum TrainError {
     /// The learner's thread ended early; why.
     #[error("{0}")]
     Learner(String),
-    /// A figure could not be drawn.
-    #[error("the report cannot be drawn: {0}")]
-    Report(String),
+    /// A figure.
+    #[error(transparent)]
+    Report(#[from] ReportError),
 }
 
 impl TrainError {
@@ -72,7 +73,10 @@ impl TrainError {
     pub fn is_misuse(&self) -> bool {
         match self {
             Self::Config(error) => error.is_misuse(),
-            Self::Tasks(_) | Self::Environment(EnvError::NotHosted { .. }) | Self::NoRun(_) | Self::NotLearned { .. } => true,
+            Self::Tasks(_)
+            | Self::Environment(EnvError::NotHosted { .. })
+            | Self::NoRun(_)
+            | Self::NotLearned { .. } => true,
             _ => false,
         }
     }

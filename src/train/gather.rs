@@ -3,9 +3,7 @@
 use super::learner::{InstanceRow, Transition};
 use super::messages::PlanRow;
 use crate::env::Simulation;
-use crate::sim::{
-    ACTION_DIM, Action, FinalObservation, FinishedEpisode, Group, InstanceTask, Observation, StepRecord,
-};
+use crate::sim::{ACTION_DIM, Action, FinalObservation, FinishedEpisode, Group, InstanceTask, Observation, StepRecord};
 
 /// The numbers of a group's instances, in order.
 pub(super) fn members(simulation: &Simulation, group: Group) -> Vec<usize> {

@@ -7,12 +7,12 @@
 use std::path::PathBuf;
 use std::thread::JoinHandle;
 
-use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use super::TrainError;
 use super::agent::{Agent, CarriedPlans};
-use super::saved_agent::AgentCard;
 use super::messages::{PlanReply, PlanRequest, PlanRow, PlannerAnswer, PlannerHandle, PlannerQuestion};
+use super::saved_agent::AgentCard;
 use crate::data::{Replay, ReplayRow, SampleBuffers};
 use crate::newt::SeededNoise;
 use crate::sim::{ACTION_DIM, Group, OBS_DIM, Purpose, Rng, Seed};
@@ -110,7 +110,7 @@ pub enum FromLearner {
 
 /// What the learner needs beside the agent.
 #[derive(Clone, Debug)]
-pub struct LearnerConfig {
+pub(super) struct LearnerConfig {
     /// Windows in a batch.
     pub batch_size: usize,
     /// Steps of a window.
@@ -328,11 +328,8 @@ impl Learner {
             if self.state.updates.is_multiple_of(self.config.report_every) {
                 let _ = outbox.send(FromLearner::Losses { updates: self.state.updates, losses: losses.metrics() });
             }
-            loop {
-                match asked.try_recv() {
-                    Ok(question) => self.answer_window(question, answered),
-                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
-                }
+            while let Ok(question) = asked.try_recv() {
+                self.answer_window(question, answered);
             }
         }
     }

@@ -47,8 +47,7 @@ impl Learner {
         let folder = checkpoint.join(TRAINING_STATE);
         let path = folder.join(LEARNER_FILE);
         let damaged = |problem: String| TrainError::Checkpoint { problem, path: path.clone() };
-        let saved: Saved =
-            serde_json::from_slice(&read(&path)?).map_err(|problem| damaged(problem.to_string()))?;
+        let saved: Saved = serde_json::from_slice(&read(&path)?).map_err(|problem| damaged(problem.to_string()))?;
         let newt = Newt::load(checkpoint, device)?;
         let replay = Replay::load(&folder.join(REPLAY_FILE))?;
         let mut learner = Self::assemble(newt, replay, saved.state, config, tasks, slots);

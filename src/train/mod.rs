@@ -4,6 +4,8 @@
 //! back), `checkpoint`.
 
 #[cfg(feature = "learn")]
+mod after;
+#[cfg(feature = "learn")]
 mod agent;
 #[cfg(feature = "learn")]
 mod checkpoint;
@@ -34,6 +36,8 @@ mod saved_agent;
 #[cfg(feature = "learn")]
 mod setup;
 
+#[cfg(feature = "learn")]
+pub use after::draw_report;
 #[cfg(feature = "learn")]
 pub use agent::{Agent, CarriedPlans};
 #[cfg(feature = "learn")]

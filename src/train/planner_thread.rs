@@ -9,6 +9,10 @@ use super::messages::{PlannerAnswer, PlannerHandle, PlannerQuestion};
 use crate::newt::SeededNoise;
 
 /// Moves `agent` into a thread of its own, which ends when the handle is dropped. `step` is how long it was trained.
+///
+/// # Panics
+///
+/// When the system cannot start a thread.
 pub fn spawn_planner(mut agent: Agent, step: u64, seed: u64, torch_threads: usize) -> PlannerHandle {
     let (questions, asked) = unbounded();
     let (answered, answers) = unbounded();

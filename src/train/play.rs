@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use super::agent::{Agent, CarriedPlans};
-use super::messages::{EncodeRequest, OpenLoopPlan, PlanRequest};
+use super::messages::{EncodeRequest, OpenLoopPlan, PlanRequest, PlanRow};
 use super::metrics::{EpisodeResult, EpisodeStatistics};
 use super::report::PlanFigure;
 use super::{TrainError, gather};
+use crate::env::policy::{BatchPolicy, PolicyInput};
 use crate::env::{Simulation, SimulationConfig};
 use crate::newt::SeededNoise;
-use crate::sim::{Ending, Group, InstanceTask, ObservationMode, Observation, Purpose, Seed, StepRecord};
+use crate::sim::{Ending, Group, InstanceTask, Observation, ObservationMode, Purpose, Seed, StepRecord};
 use crate::task::Task;
 
 /// Plays `episodes` episodes of each of `numbers` (tasks' numbers of the agent) without exploration.
@@ -59,6 +60,26 @@ pub fn play(
             }
         }
     }
+}
+
+/// The agent as a policy of task `number`, planning without exploration.
+pub fn policy(mut agent: Agent, number: usize, seed: Seed) -> BatchPolicy<'static> {
+    let mut carried = CarriedPlans::new(agent.newt(), 1);
+    let mut noise = SeededNoise::new(seed.derive(Purpose::Evaluate, 3));
+    Box::new(move |inputs, actions| {
+        let row = |input: &PolicyInput| PlanRow {
+            slot: input.instance,
+            task: number,
+            observation: input.observation,
+            first: input.first,
+            open_loop: false,
+        };
+        let rows: Vec<PlanRow> = inputs.iter().map(row).collect();
+        carried.cover(agent.newt(), rows.iter().map(|row| row.slot + 1).max().unwrap_or(1));
+        let request = PlanRequest { rows, eval: true, ..PlanRequest::default() };
+        actions.copy_from_slice(&agent.plan(&request, &mut carried, 0, &mut noise).actions);
+        Ok(())
+    })
 }
 
 /// Plays one episode of a task by replanning every step, and lays a plan of `horizon` steps made at step `from` beside

@@ -39,10 +39,8 @@ impl Progress {
     pub fn new(unit: &'static str, total: u64, done: u64) -> Self {
         let now = Instant::now();
         let output = if std::io::stderr().is_terminal() {
-            let style =
-                ProgressStyle::with_template("{bar:24.cyan/238} {percent:>3} % {msg}").expect("the template is sound");
             let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
-            bar.set_style(style.progress_chars("━╸━"));
+            bar.set_style(style());
             bar.set_position(done);
             Output::Bar { bar, drawn: now }
         } else {
@@ -83,8 +81,8 @@ impl Progress {
         }
     }
 
-    /// Takes the time of something else, such as an evaluation, out of the rate.
-    pub fn pause(&mut self, done: u64) {
+    /// Takes the time since the last step out of the rate: it went into something else, such as an evaluation.
+    pub fn skip_time(&mut self, done: u64) {
         self.rate.skip(Instant::now(), done);
     }
 
@@ -102,6 +100,11 @@ impl Progress {
             bar.finish_and_clear();
         }
     }
+}
+
+fn style() -> ProgressStyle {
+    let template = "{bar:24.cyan/238} {percent:>3} % {msg}";
+    ProgressStyle::with_template(template).expect("the template is sound").progress_chars("━╸━")
 }
 
 /// Everything but the bar: place, rate, time left, score, losses.

@@ -14,7 +14,7 @@ use super::evaluate::{Evaluation, evaluate};
 use super::learner::{Acting, FromLearner, Learner, LearnerConfig, LearnerHandle, LearnerState, ToLearner};
 use super::metrics::{EpisodeResult, EpisodeStatistics, Metrics, Phase, Values};
 use super::progress::Progress;
-use super::saved_agent::AgentCard;
+use super::saved_agent::{AgentCard, threads_of};
 use super::{RunDir, TrainError, gather, setup};
 use crate::data::{Replay, SampleBuffers};
 use crate::env::{Simulation, SimulationConfig, restore_instance, save_instance};
@@ -88,11 +88,7 @@ impl Run {
     /// # Errors
     ///
     /// [`TrainError`]; what was saved before stays usable.
-    pub fn train(
-        self,
-        interrupt: &AtomicBool,
-        started: impl FnOnce(&LearnerHandle),
-    ) -> Result<RunSummary, TrainError> {
+    pub fn train(self, interrupt: &AtomicBool, started: impl FnOnce(&LearnerHandle)) -> Result<RunSummary, TrainError> {
         self.dir.create()?;
         let checkpoints = Checkpoints::new(self.dir.path());
         let last = checkpoints.last();
@@ -117,7 +113,7 @@ impl Run {
             progress.say(note);
         }
         let (device, device_name) = setup::open_device(&self.config)?;
-        progress.say(&format!("device: {device_name}"));
+        progress.say(&device_name);
         if self.config.task_dim > 0 {
             progress.say(&format!("text embeddings: {}", self.config.text_embeddings));
         }
@@ -125,7 +121,7 @@ impl Run {
             Some(checkpoint) => Learner::load(checkpoint, &self.config, &self.tasks, instances.len(), device)?,
             None => Learner::new(&self.config, &self.tasks, instances.len(), device)?,
         };
-        let learner = learner.spawn(setup::torch_threads(&self.config));
+        let learner = learner.spawn(threads_of(self.config.torch_threads));
         started(&learner);
 
         let mut going = match saved {
@@ -151,7 +147,10 @@ impl Run {
                     next_group: saved.next_group,
                     statistics: saved.statistics,
                     losses: saved.losses.into_iter().map(|(tag, value)| (tag.into(), value)).collect(),
-                    inbox: Inbox { actions: saved.pending.into_iter().map(|(g, a)| (Group(g), a)).collect(), losses: Vec::new() },
+                    inbox: Inbox {
+                        actions: saved.pending.into_iter().map(|(g, a)| (Group(g), a)).collect(),
+                        losses: Vec::new(),
+                    },
                     evaluation: None,
                 }
             }
@@ -296,8 +295,9 @@ impl Sitting<'_> {
             self.send(simulation, group, slots, going.step, true);
             self.count(simulation, slots, going, progress)?;
 
-            let passed = |every: u64| before / every.max(1) < going.step / every.max(1);
-            let done = going.step >= config.steps;
+            let step = going.step;
+            let passed = |every: u64| before / every.max(1) < step / every.max(1);
+            let done = step >= config.steps;
             if passed(config.log_freq) {
                 self.log(going)?;
             }
@@ -322,7 +322,13 @@ impl Sitting<'_> {
         let seeding = self.seeding_steps();
         let acting = if step < seeding { Acting::Random } else { Acting::Plan };
         let tokens = if stepped && step >= seeding { slots.len() as f64 * config.utd } else { 0.0 };
-        self.learner.tell(ToLearner::Rows { group, rows: gather::rows(simulation, slots, stepped), acting, tokens, step });
+        self.learner.tell(ToLearner::Rows {
+            group,
+            rows: gather::rows(simulation, slots, stepped),
+            acting,
+            tokens,
+            step,
+        });
     }
 
     /// Environment steps before the first update: so many episodes of every instance.
@@ -368,14 +374,13 @@ impl Sitting<'_> {
 
     fn evaluate(&self, going: &mut Going, progress: &mut Progress, acting: Acting) -> Result<(), TrainError> {
         let config = &self.run.config;
-        progress.pause(going.step);
         let evaluation = Evaluation { number: going.step, episodes: config.eval_episodes, acting };
         let statistics =
             evaluate(evaluation, config, &self.run.tasks, &self.instances, self.learner, &mut going.inbox)?;
         going.metrics.log(Phase::Eval, going.step, &statistics.values())?;
         going.metrics.result(going.step, &statistics)?;
         progress.say(&format!("step {}: evaluation score {:.3}", going.step, statistics.avg_score()));
-        progress.pause(going.step);
+        progress.skip_time(going.step);
         going.evaluation = Some(statistics);
         Ok(())
     }
@@ -409,7 +414,12 @@ impl Learner {
     /// An untrained learner.
     fn new(config: &TrainConfig, tasks: &Arc<[Task]>, slots: usize, device: tch::Device) -> Result<Self, TrainError> {
         let newt = setup::new_model(config, tasks, device)?;
-        let replay = Replay::new(config.buffer_size, config.horizon, newt.config().model.obs_dim as usize, newt.config().model.action_dim as usize);
+        let replay = Replay::new(
+            config.buffer_size,
+            config.horizon,
+            newt.config().model.obs_dim as usize,
+            newt.config().model.action_dim as usize,
+        );
         Ok(Self::assemble(newt, replay, LearnerState::new(Seed::new(config.seed)), config, tasks, slots))
     }
 
@@ -438,7 +448,12 @@ impl Learner {
                 seed,
             },
             agent: Agent::new(newt, config.mpc),
-            card: AgentCard { tasks: tasks.iter().map(|task| task.id.clone()).collect(), mpc: config.mpc, step: 0 },
+            card: AgentCard {
+                tasks: tasks.iter().map(|task| task.id.clone()).collect(),
+                mpc: config.mpc,
+                step: 0,
+                torch_threads: config.torch_threads,
+            },
             step: 0,
             replay,
             state,

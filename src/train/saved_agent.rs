@@ -24,6 +24,8 @@ pub(super) struct AgentCard {
     pub(super) mpc: bool,
     /// Environment steps that it was trained for.
     pub(super) step: u64,
+    /// Threads of libtorch that its run was set to; none for one a core.
+    pub(super) torch_threads: Option<usize>,
 }
 
 impl AgentCard {
@@ -44,6 +46,8 @@ pub struct SavedAgent {
     pub step: u64,
     /// The checkpoint it was read from.
     pub checkpoint: PathBuf,
+    /// Threads of libtorch that suit it.
+    pub torch_threads: usize,
 }
 
 impl SavedAgent {
@@ -60,8 +64,21 @@ impl SavedAgent {
         let registry = Registry::builtin()?;
         let tasks = card.tasks.iter().map(|id| registry.task(id).cloned()).collect::<Result<Vec<_>, _>>()?;
         let newt = Newt::load_weights(&checkpoint, device)?;
-        Ok(Self { agent: Agent::new(newt, card.mpc), tasks, step: card.step, checkpoint })
+        // A small model is slower with more threads; the run knew.
+        tch::set_num_threads(threads_of(card.torch_threads) as i32);
+        Ok(Self {
+            agent: Agent::new(newt, card.mpc),
+            tasks,
+            step: card.step,
+            checkpoint,
+            torch_threads: threads_of(card.torch_threads),
+        })
     }
+}
+
+/// The number of threads that is set, else one a core.
+pub(super) fn threads_of(set: Option<usize>) -> usize {
+    set.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
 /// The checkpoint that a path means.

@@ -16,7 +16,7 @@ use crate::task::{DiscountRule, Task};
 ///
 /// A single task's model is as wide as its task; one for several takes rows as they are padded, so that it can carry on
 /// with further tasks.
-pub fn model_config(config: &TrainConfig, tasks: &[Task]) -> newt::Config {
+pub(super) fn model_config(config: &TrainConfig, tasks: &[Task]) -> newt::Config {
     let single = tasks.len() == 1 && config.task_dim == 0;
     let width = |padded: usize, own: usize| if single { own as i64 } else { padded as i64 };
     newt::Config {
@@ -75,21 +75,25 @@ pub fn model_config(config: &TrainConfig, tasks: &[Task]) -> newt::Config {
 /// # Errors
 ///
 /// [`TrainError::Text`] when embeddings cannot be had.
-pub fn task_tables(config: &TrainConfig, tasks: &[Task], cache: &Path) -> Result<TaskTables, TrainError> {
+pub(super) fn task_tables(config: &TrainConfig, tasks: &[Task], cache: &Path) -> Result<TaskTables, TrainError> {
     let model = model_config(config, tasks).model;
     let embeddings = if config.task_dim == 0 {
         Vec::new()
     } else {
         embed_tasks(&config.text_embeddings, tasks, config.task_dim, &cache.join("text-embeddings.safetensors"))?
     };
-    let rule =
-        DiscountRule { denominator: config.discount_denom, min: config.discount_min, max: config.discount_max };
-    let mask = |task: &Task| (0..model.action_dim as usize).map(move |dim| f32::from(u8::from(dim < task.action_dim)));
+    let rule = DiscountRule { denominator: config.discount_denom, min: config.discount_min, max: config.discount_max };
     Ok(TaskTables {
         embeddings: embeddings.into_iter().flatten().collect(),
-        action_masks: tasks.iter().flat_map(mask).collect(),
+        action_masks: tasks.iter().flat_map(|task| action_mask(task, model.action_dim as usize)).collect(),
         discounts: tasks.iter().map(|task| task.discount(rule) as f32).collect(),
     })
+}
+
+/// 1 for each of the `width` entries that the task's action has.
+fn action_mask(task: &Task, width: usize) -> impl Iterator<Item = f32> {
+    let own = task.action_dim;
+    (0..width).map(move |entry| if entry < own { 1.0 } else { 0.0 })
 }
 
 /// Opens the device that the settings ask for; the text says which it is.
@@ -97,7 +101,7 @@ pub fn task_tables(config: &TrainConfig, tasks: &[Task], cache: &Path) -> Result
 /// # Errors
 ///
 /// [`TrainError::Device`] when a GPU is asked for and none answers.
-pub fn open_device(config: &TrainConfig) -> Result<(Device, String), TrainError> {
+pub(super) fn open_device(config: &TrainConfig) -> Result<(Device, String), TrainError> {
     let choice = match config.device {
         config::DeviceChoice::Auto => DeviceChoice::Auto,
         config::DeviceChoice::Cpu => DeviceChoice::Cpu,
@@ -111,13 +115,8 @@ pub fn open_device(config: &TrainConfig) -> Result<(Device, String), TrainError>
 /// # Errors
 ///
 /// [`TrainError`] when the settings do not make a model.
-pub fn new_model(config: &TrainConfig, tasks: &Arc<[Task]>, device: Device) -> Result<Newt, TrainError> {
+pub(super) fn new_model(config: &TrainConfig, tasks: &Arc<[Task]>, device: Device) -> Result<Newt, TrainError> {
     let tables = task_tables(config, tasks, &config.runs_dir)?;
     let seed = Seed::new(config.seed).derive(Purpose::Init, 0);
     Ok(Newt::new(model_config(config, tasks), tables, device, seed)?)
-}
-
-/// Threads for libtorch: what is set, else one a core.
-pub fn torch_threads(config: &TrainConfig) -> usize {
-    config.torch_threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
 }

@@ -47,18 +47,25 @@ pub struct Clock {
     /// Simulated over real time.
     pub speed: f64,
     single_steps: u32,
+    /// Nothing steps, whatever is owed: a picture is being taken.
+    held: bool,
 }
 
 impl Clock {
     /// A clock that runs at `speed`, or waits for single steps.
     pub fn new(paused: bool, speed: f64) -> Self {
-        Self { paused, speed, single_steps: 0 }
+        Self { paused, speed, single_steps: 0, held: false }
     }
 
     /// Pauses and takes one step of every instance, as soon as it has an action.
     pub fn single_step(&mut self) {
         self.paused = true;
         self.single_steps += 1;
+    }
+
+    /// Stops everything for good.
+    pub fn hold(&mut self) {
+        self.held = true;
     }
 
     /// The next faster or slower of the usual speeds.
@@ -105,10 +112,11 @@ impl Pace {
     }
 }
 
-/// Steps a second over the last seconds.
-#[derive(Resource, Debug, Default)]
-pub(super) struct StepRate {
-    pub(super) total: u64,
+/// Steps of the instances on show.
+#[derive(Resource, Clone, Debug, Default)]
+pub struct StepRate {
+    /// Steps of all instances since the start.
+    pub total: u64,
     seen: VecDeque<(Duration, u64)>,
 }
 
@@ -122,8 +130,8 @@ impl StepRate {
         }
     }
 
-    /// Steps of all instances a second.
-    pub(super) fn per_second(&self) -> f64 {
+    /// Steps of all instances a second, over the last two seconds.
+    pub fn per_second(&self) -> f64 {
         match (self.seen.front(), self.seen.back()) {
             (Some(first), Some(last)) if last.0 > first.0 => {
                 (last.1 - first.1) as f64 / (last.0 - first.0).as_secs_f64()
@@ -182,6 +190,9 @@ fn advance(world: &mut World) {
 }
 
 fn due_instances(world: &mut World) -> Vec<Entity> {
+    if world.resource::<Clock>().held {
+        return Vec::new();
+    }
     let instances = world.resource::<Instances>().0.clone();
     instances
         .into_iter()

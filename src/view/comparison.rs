@@ -12,7 +12,7 @@ use crate::sim::{
 use crate::train::messages::OpenLoopPlan;
 
 /// Horizons that the app offers, steps.
-pub(super) const HORIZONS: std::ops::RangeInclusive<usize> = 8..=48;
+pub const HORIZONS: std::ops::RangeInclusive<usize> = 8..=48;
 const DEFAULT_HORIZON: usize = 24;
 
 /// One open-loop plan of one instance, and what was received since it was made.

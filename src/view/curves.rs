@@ -39,10 +39,7 @@ impl Curves {
             let Some(value) = value.as_f64().filter(|_| tag != "step") else {
                 continue;
             };
-            if !self.series.contains_key(tag) {
-                self.series.insert(tag.clone(), Vec::new());
-            }
-            let points = self.series.get_mut(tag).expect("it was just inserted");
+            let points = self.series.entry(tag.clone()).or_default();
             while points.last().is_some_and(|last| last[0] >= step) {
                 points.pop();
             }
@@ -114,21 +111,27 @@ impl MetricsTail {
 
 /// Where the curves come from, and what stands in the way.
 #[derive(Resource)]
-pub(super) struct CurvesFeed {
-    pub(super) source: Feed,
+pub struct CurvesFeed {
+    /// The source.
+    pub source: Feed,
     /// Why the file cannot be read.
-    pub(super) problem: Option<String>,
+    pub problem: Option<String>,
     next_look: Instant,
 }
 
-pub(super) enum Feed {
+/// An open source of curves.
+pub enum Feed {
+    /// There is none.
     None,
+    /// A growing file.
     File(MetricsTail),
+    /// A training in the same process.
     Channel(crossbeam_channel::Receiver<Value>),
 }
 
 impl CurvesFeed {
-    pub(super) fn new(source: MetricsSource) -> Self {
+    /// Opens a source; a file need not exist yet.
+    pub fn new(source: MetricsSource) -> Self {
         let source = match source {
             MetricsSource::None => Feed::None,
             MetricsSource::Directory(directory) => Feed::File(MetricsTail::new(&directory)),

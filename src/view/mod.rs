@@ -14,12 +14,12 @@ mod selection;
 mod ui;
 mod world;
 
-pub use clock::{Clock, Pace, PrepareStep, RecordStep, Stepping};
-pub use comparison::{Comparison, Comparisons};
-pub use curves::{Curves, MetricsTail};
+pub use clock::{Clock, Pace, PrepareStep, RecordStep, StepRate, Stepping};
+pub use comparison::{Comparison, Comparisons, HORIZONS};
+pub use curves::{Curves, CurvesFeed, Feed, MetricsTail};
 pub use ghost::Ghost;
 pub use policy::{NextAction, PlannerLink, Policy};
-pub use selection::{Instances, Selection};
+pub use selection::{InstanceName, Instances, Selection};
 pub use world::{WorldPlugin, add_instances};
 
 use std::path::PathBuf;
@@ -58,10 +58,9 @@ pub struct ViewOptions {
 impl ViewOptions {
     /// One instance of each task, random actions, no curves, running at natural speed in a window.
     pub fn new(tasks: Vec<Task>) -> Self {
-        let count = u16::try_from(tasks.len()).expect("fewer tasks than 65,536");
         Self {
+            instances: (0..=u16::MAX).take(tasks.len()).collect(),
             tasks,
-            instances: (0..count).collect(),
             seed: Seed::new(1),
             agent: None,
             metrics: MetricsSource::None,

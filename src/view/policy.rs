@@ -12,6 +12,9 @@ use crate::train::messages::{
     EncodeReply, EncodeRequest, OpenLoopPlan, PlanReply, PlanRequest, PlanRow, PlannerAnswer, PlannerQuestion,
 };
 
+/// Shorter waits are not worth a word on the screen; it would only flicker.
+const NOTICED: Duration = Duration::from_millis(150);
+
 const GONE: &str = "the planner's thread has ended";
 
 /// Who decides an instance's actions.
@@ -77,6 +80,11 @@ impl PlannerLink {
     /// Since when the planner is at work on actions, if it is.
     pub fn waiting(&self) -> Option<Duration> {
         self.open.as_ref().map(|open| open.asked.elapsed())
+    }
+
+    /// Whether the planner has been at work for so long that a user wonders.
+    pub fn is_slow(&self) -> bool {
+        self.waiting().is_some_and(|waiting| waiting > NOTICED)
     }
 
     /// The model's number of one of the app's tasks.

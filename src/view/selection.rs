@@ -39,6 +39,6 @@ pub(super) fn instance_names(table: &TaskTable, tasks: &[u16]) -> Vec<String> {
         .collect()
 }
 
-/// The name of an instance on show.
+/// What an instance on show is called.
 #[derive(Component, Clone, Debug)]
-pub(super) struct InstanceName(pub(super) String);
+pub struct InstanceName(pub String);

@@ -12,7 +12,7 @@ use super::policy::{NextAction, Policy, PolicyPlugin};
 use super::selection::{InstanceName, Instances, Selection, instance_names};
 use super::{Agent, ViewError, ViewSystems};
 use crate::env::{EnvironmentsPlugin, HostedTasks, SimulationConfig, populate};
-use crate::sim::{InstanceId, InstanceTask, ObservationMode, Purpose, Seed, SimPlugin, StartEpisodes, TaskTable};
+use crate::sim::{InstanceId, ObservationMode, Purpose, Seed, SimPlugin, StartEpisodes, TaskTable};
 use crate::task::Task;
 
 /// Everything that happens, without what is drawn of it; needs Bevy's `TimePlugin` and a task pool.
@@ -75,21 +75,26 @@ pub fn add_instances(
     let world = app.world_mut();
     let entities = populate(world, &config)?;
     world.run_schedule(StartEpisodes);
-    let names = instance_names(world.resource::<TaskTable>(), instances);
-    for (&entity, name) in entities.iter().zip(names) {
-        let task = *world.get::<InstanceTask>(entity).expect("an instance has a task");
-        let id = *world.get::<InstanceId>(entity).expect("an instance has an id");
-        let task_number = usize::from(task.0);
-        let repeat = world.resource::<TaskTable>().0[task_number].action_repeat;
-        let rate_hz = world.resource::<HostedTasks>().0[task_number].layout().rate_hz / f64::from(repeat);
-        let policy = if planned {
-            Policy::Planned(NextAction::Wanted)
-        } else {
-            Policy::Random(seed.rng(Purpose::Policy, id.stream(), 0))
-        };
-        world.entity_mut(entity).insert((InstanceName(name), Pace::new(rate_hz), policy, STANDING));
-    }
+    add_parts(world, &entities, instances, planned);
     world.insert_resource(Instances(entities));
     world.insert_resource(Selection { index: 0, enlarged: false });
     Ok(())
+}
+
+/// Gives instances what the app needs of them: a name, a pace, a policy.
+fn add_parts(world: &mut World, entities: &[Entity], tasks: &[u16], planned: bool) {
+    let seed = *world.resource::<Seed>();
+    let names = instance_names(world.resource::<TaskTable>(), tasks);
+    for ((&entity, &task), name) in entities.iter().zip(tasks).zip(names) {
+        let task = usize::from(task);
+        let repeat = world.resource::<TaskTable>().0[task].action_repeat;
+        let rate_hz = world.resource::<HostedTasks>().0[task].layout().rate_hz / f64::from(repeat);
+        let stream = world.get::<InstanceId>(entity).expect("an instance has an id").stream();
+        let policy = if planned {
+            Policy::Planned(NextAction::Wanted)
+        } else {
+            Policy::Random(seed.rng(Purpose::Policy, stream, 0))
+        };
+        world.entity_mut(entity).insert((InstanceName(name), Pace::new(rate_hz), policy, STANDING));
+    }
 }

@@ -2,8 +2,12 @@
 //!
 //! Positions are pixels of a 224x224 canvas (x right, y down), velocities pixels a step, unless a game says otherwise.
 
+mod air_hockey;
+mod beach;
 mod bird_attack;
 mod cartpole;
+mod chase_evade;
+mod coconut_dodge;
 mod coinrun;
 mod coins;
 mod cowboy;
@@ -14,6 +18,7 @@ mod point_maze;
 mod pong;
 mod reacher;
 mod rect;
+mod rocket_collect;
 mod runner;
 mod spaceship;
 #[cfg(test)]
@@ -29,8 +34,11 @@ pub struct ArcadePlugin;
 impl Plugin for ArcadePlugin {
     fn build(&self, app: &mut App) {
         app.add_plugins((
+            EnvPlugin::<air_hockey::AirHockey>::default(),
             EnvPlugin::<bird_attack::BirdAttack>::default(),
             EnvPlugin::<cartpole::Cartpole>::default(),
+            EnvPlugin::<chase_evade::ChaseEvade>::default(),
+            EnvPlugin::<coconut_dodge::CoconutDodge>::default(),
             EnvPlugin::<coinrun::CoinRun>::default(),
             EnvPlugin::<cowboy::Cowboy>::default(),
             EnvPlugin::<highway::Highway>::default(),
@@ -38,6 +46,7 @@ impl Plugin for ArcadePlugin {
             EnvPlugin::<point_maze::PointMaze>::default(),
             EnvPlugin::<pong::Pong>::default(),
             EnvPlugin::<reacher::Reacher>::default(),
+            EnvPlugin::<rocket_collect::RocketCollect>::default(),
             EnvPlugin::<spaceship::Spaceship>::default(),
         ));
     }

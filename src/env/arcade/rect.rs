@@ -27,12 +27,6 @@ impl Rect {
         self.left < other.right && other.left < self.right && self.top < other.bottom && other.top < self.bottom
     }
 
-    /// Whether a point lies inside.
-    #[inline]
-    pub(super) fn contains(self, x: i32, y: i32) -> bool {
-        self.left <= x && x < self.right && self.top <= y && y < self.bottom
-    }
-
     /// Column of the center.
     #[inline]
     pub(super) fn center_x(self) -> i32 {
@@ -56,7 +50,6 @@ mod tests {
         assert_eq!(a.left, 0);
         assert!(!a.overlaps(Rect::new(10.0, 0.0, 5.0, 5.0)));
         assert!(a.overlaps(Rect::new(9.0, 9.0, 5.0, 5.0)));
-        assert!(a.contains(0, 0) && !a.contains(10, 0));
         assert_eq!((a.center_x(), a.center_y()), (5, 5));
     }
 }

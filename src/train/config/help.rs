@@ -3,6 +3,8 @@
 use super::keys::{KEYS, Support};
 use super::{Preset, Rules};
 
+/// Ranges that go without saying.
+const UNTOLD: [&str; 4] = [Rules::ANY_WORD, "at least 0", "at least 1", "above 0"];
 /// Columns of a line.
 const WIDTH: usize = 110;
 /// Columns before the explanation.
@@ -18,9 +20,9 @@ pub fn help() -> String {
             text.push_str(&format!("\n{}:\n", sentence_case(group)));
         }
         let default = format!("  {}={}", key.name, key.default);
-        let mut words = sentence(key.help);
+        let mut words = key.help.trim().to_owned();
         let range = key.rules.to_string();
-        if range != Rules::ANY_WORD {
+        if !UNTOLD.contains(&range.as_str()) {
             words.push_str(&format!(" Range: {range}."));
         }
         if let Some(choices) = (key.expects)().strip_prefix("one of ") {
@@ -33,7 +35,7 @@ pub fn help() -> String {
         }
         text.push_str(&entry(&default, &words));
     }
-    text.push_str(&format!("\n{}:\n", "preset=laptop stands for"));
+    text.push_str("\npreset=laptop stands for:\n");
     let words: Vec<String> = Preset::Laptop.words().iter().map(|(name, word)| format!("{name}={word}")).collect();
     for line in wrap(&words.join(" "), WIDTH - 2) {
         text.push_str(&format!("  {line}\n"));
@@ -44,10 +46,6 @@ pub fn help() -> String {
 fn sentence_case(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
-}
-
-fn sentence(help: &str) -> String {
-    help.trim().to_owned()
 }
 
 /// One setting: its name and default on the left, wrapped words on the right.

@@ -97,8 +97,7 @@ const UNIT: Rules = Rules::range(0.0, 1.0);
 const NOT_NEGATIVE: Rules = Rules::range(0.0, f64::MAX);
 const POSITIVE: Rules = Rules { open: true, ..NOT_NEGATIVE };
 
-const LOCAL: &str =
-    "metrics stay on this machine, in metrics.jsonl, results.csv and TensorBoard files; nothing is sent";
+const LOCAL: &str = "metrics stay here, in metrics.jsonl, results.csv and TensorBoard files";
 
 macro_rules! settings {
     ($( $group:literal { $( #[doc = $help:literal] $name:ident: $type:ty = $default:literal, $rules:expr; )* } )*) => {
@@ -137,7 +136,7 @@ fn default_value<T: Value>(word: &str) -> T {
 
 settings! {
     "start" {
-        /// Values to start from; keys that are typed come on top: reference, laptop.
+        /// Values to start from; keys that are typed come on top.
         preset: Preset = "reference", ANY;
     }
     "environment" {
@@ -285,7 +284,7 @@ settings! {
         enable_wandb: bool = "true", ANY.ignored(LOCAL);
     }
     "misc" {
-        /// Where tensors live: auto, cpu, cuda, cuda:N; auto takes a GPU that answers.
+        /// Where tensors live; auto takes a GPU that answers, and what it took is printed.
         device: DeviceChoice = "auto", ANY.free();
         /// Threads of libtorch; auto: one a core.
         torch_threads: Option<usize> = "auto", COUNT.free();

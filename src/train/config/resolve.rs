@@ -17,15 +17,21 @@ const LAPTOP: &[(&str, &str)] = &[
     ("num_enc_layers", "2"),
     ("num_q", "2"),
     ("steps", "30_000"),
-    ("num_envs", "4"),
+    ("num_envs", "10"),
+    ("seeding_coef", "1"),
     ("batch_size", "256"),
     ("utd", "0.25"),
+    ("lr", "0.001"),
     ("num_samples", "128"),
     ("num_elites", "16"),
     ("num_pi_trajs", "8"),
     ("iterations", "4"),
-    ("eval_freq", "5_000"),
+    ("eval_freq", "10_000"),
+    ("log_freq", "1_000"),
+    ("save_freq", "10_000"),
     ("buffer_size", "1_000_000"),
+    // One thread is as fast as two on networks of this size, and results do not depend on the number of cores.
+    ("torch_threads", "1"),
 ];
 
 /// What a single task suggests.
@@ -157,16 +163,11 @@ impl TrainArgs {
     /// [`ConfigError::Differs`] naming every typed setting that may not change on the way.
     pub fn resume(&self, saved: &TrainConfig, n_tasks: usize) -> Result<TrainConfig, ConfigError> {
         let mut config = saved.clone();
-        let mut differing = Vec::new();
         for (index, word) in &self.typed {
-            let key = &KEYS[*index];
-            let before = (key.get)(&config);
-            key.assign(&mut config, word)?;
-            let now = (key.get)(&config);
-            if now != before && !key.rules.free {
-                differing.push(format!("{} was {before}, now {now}", key.name));
-            }
+            KEYS[*index].assign(&mut config, word)?;
         }
+        let differing: Vec<String> =
+            config.differences(saved).into_iter().filter(|(key, _)| !key.rules.free).map(|(_, words)| words).collect();
         if !differing.is_empty() {
             return Err(ConfigError::Differs(differing));
         }
@@ -264,6 +265,15 @@ impl TrainConfig {
         let dims = size.dims();
         (self.enc_dim, self.mlp_dim, self.latent_dim) = (dims.enc_dim, dims.mlp_dim, dims.latent_dim);
         (self.num_enc_layers, self.num_q) = (dims.num_enc_layers, dims.num_q);
+    }
+
+    /// The settings that are not what they were in `earlier`, with words such as `lr was 0.001, now 3e-4`.
+    pub fn differences(&self, earlier: &Self) -> Vec<(&'static Key, String)> {
+        let changed = |key: &'static Key| {
+            let (now, before) = ((key.get)(self), (key.get)(earlier));
+            (now != before).then(|| (key, format!("{} was {before}, now {now}", key.name)))
+        };
+        KEYS.iter().filter_map(changed).collect()
     }
 
     /// Holds every setting against its range, and settings against each other.

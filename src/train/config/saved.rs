@@ -12,10 +12,12 @@ impl TrainConfig {
     ///
     /// [`ConfigError::File`] when it cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), ConfigError> {
+        Ok(files::write_atomic(path, self.to_ron().as_bytes())?)
+    }
+
+    fn to_ron(&self) -> String {
         let pretty = ron::ser::PrettyConfig::new().struct_names(false);
-        let mut text = ron::ser::to_string_pretty(self, pretty).expect("settings are plain values");
-        text.push('\n');
-        Ok(files::write_atomic(path, text.as_bytes())?)
+        ron::ser::to_string_pretty(self, pretty).expect("settings are plain values") + "\n"
     }
 
     /// Reads settings that [`save`](Self::save) wrote; those that the file does not name have the table's defaults.

@@ -36,7 +36,7 @@ fn parse_whole(word: &str) -> Option<u64> {
         return (!word.starts_with('_') && !word.ends_with('_')).then_some(number);
     }
     let number = parse_float(word)?;
-    (number >= 0.0 && number <= MAX_EXACT && number.fract() == 0.0).then_some(number as u64)
+    ((0.0..=MAX_EXACT).contains(&number) && number.fract() == 0.0).then_some(number as u64)
 }
 
 /// Digits in groups of three, as in `100_000`, for numbers of five digits and more.

@@ -63,6 +63,12 @@ impl Values {
     }
 }
 
+impl FromIterator<(Cow<'static, str>, f64)> for Values {
+    fn from_iter<T: IntoIterator<Item = (Cow<'static, str>, f64)>>(values: T) -> Self {
+        Self(values.into_iter().collect())
+    }
+}
+
 impl Extend<(Cow<'static, str>, f64)> for Values {
     fn extend<T: IntoIterator<Item = (Cow<'static, str>, f64)>>(&mut self, values: T) {
         self.0.extend(values);

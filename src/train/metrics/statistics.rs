@@ -45,7 +45,7 @@ struct TaskSums {
 }
 
 /// Means over the episodes of one task.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Serialize, Clone, Debug, PartialEq)]
 pub struct TaskSummary {
     /// The task's id.
     pub id: String,

@@ -7,9 +7,10 @@ use bevy::asset::AssetPlugin;
 use bevy::gilrs::GilrsPlugin;
 use bevy::prelude::*;
 use bevy::render::RenderPlugin;
+use bevy::render::settings::WgpuSettings;
 use bevy::time::TimeUpdateStrategy;
 use bevy::window::{ExitCondition, PrimaryWindow, WindowResolution};
-use bevy::winit::{WinitPlugin, WinitSettings};
+use bevy::winit::{UpdateMode, WinitPlugin, WinitSettings};
 use bevy_egui::{EguiGlobalSettings, EguiPlugin, EguiPrimaryContextPass, PrimaryEguiContext};
 
 use super::controls::ControlsPlugin;
@@ -25,15 +26,18 @@ use crate::view::curves::CurvesFeed;
 use crate::view::selection::Selection;
 use crate::view::{MetricsSource, ViewError, ViewOptions, ViewSystems, WorldPlugin, add_instances};
 
+/// Time between frames where the CPU draws.
+const SOFTWARE_FRAME: Duration = Duration::from_millis(33);
+
 /// [`crate::view::run`] in a build with graphics.
 pub(in crate::view) fn run(options: ViewOptions) -> Result<(), ViewError> {
     if options.screenshot.is_none() {
         check_display()?;
     }
-    check_adapter()?;
+    let graphics = Graphics::find()?;
     let (failures, failed) = crossbeam_channel::bounded(1);
     let mut app = App::new();
-    add_engine(&mut app, &options);
+    add_engine(&mut app, &options, graphics);
     if let Some(screenshot) = options.screenshot.clone() {
         app.add_plugins(ScreenshotPlugin { screenshot, size: options.size, failures });
     }
@@ -83,7 +87,7 @@ fn first_tab(options: &ViewOptions) -> Tab {
     }
 }
 
-fn add_engine(app: &mut App, options: &ViewOptions) {
+fn add_engine(app: &mut App, options: &ViewOptions, graphics: Graphics) {
     let offscreen = options.screenshot.is_some();
     let window = Window {
         title: "Terrarium".to_owned(),
@@ -95,7 +99,11 @@ fn add_engine(app: &mut App, options: &ViewOptions) {
         .build()
         .disable::<TerminalCtrlCHandlerPlugin>()
         .set(AssetPlugin { watch_for_changes_override: Some(false), ..default() })
-        .set(RenderPlugin { synchronous_pipeline_compilation: offscreen, ..default() })
+        .set(RenderPlugin {
+            render_creation: WgpuSettings { backends: Some(graphics.backends), ..default() }.into(),
+            synchronous_pipeline_compilation: offscreen,
+            ..default()
+        })
         .set(WindowPlugin {
             primary_window: (!offscreen).then_some(window),
             exit_condition: if offscreen { ExitCondition::DontExit } else { ExitCondition::OnPrimaryClosed },
@@ -107,8 +115,7 @@ fn add_engine(app: &mut App, options: &ViewOptions) {
             .add_plugins(ScheduleRunnerPlugin::run_loop(frame))
             .insert_resource(TimeUpdateStrategy::ManualDuration(frame));
     } else {
-        // Instances go on when the window is not in front.
-        app.add_plugins(plugins).insert_resource(WinitSettings::continuous());
+        app.add_plugins(plugins).insert_resource(graphics.pace());
     }
     app.add_plugins(EguiPlugin::default()).insert_resource(ClearColor(srgb(theme::BACKGROUND)));
     app.world_mut().resource_mut::<EguiGlobalSettings>().auto_create_primary_context = false;
@@ -119,7 +126,7 @@ fn srgb(color: bevy_egui::egui::Color32) -> Color {
 }
 
 fn add_camera(mut commands: Commands, target: Option<Res<Target>>) {
-    let mut camera = commands.spawn((Camera2d, PrimaryEguiContext));
+    let mut camera = commands.spawn((Camera2d, Msaa::Off, PrimaryEguiContext));
     if let Some(target) = target {
         camera.insert(target.render_target());
     }
@@ -184,8 +191,39 @@ fn local_display_answers(_display: &str) -> bool {
     true
 }
 
-fn check_adapter() -> Result<(), ViewError> {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
-    let adapters = bevy::tasks::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
-    if adapters.is_empty() { Err(ViewError::NoAdapter) } else { Ok(()) }
+/// What draws here.
+#[derive(Clone, Copy)]
+struct Graphics {
+    backends: wgpu::Backends,
+    /// Whether the CPU does it.
+    software: bool,
+}
+
+impl Graphics {
+    /// The interfaces in `WGPU_BACKEND`, else Vulkan and its like where a driver answers, else OpenGL.
+    fn find() -> Result<Self, ViewError> {
+        let choices = match wgpu::Backends::from_env() {
+            Some(chosen) => vec![chosen],
+            None => vec![wgpu::Backends::PRIMARY, wgpu::Backends::SECONDARY],
+        };
+        choices.into_iter().find_map(Self::answering).ok_or(ViewError::NoAdapter)
+    }
+
+    fn answering(backends: wgpu::Backends) -> Option<Self> {
+        let descriptor =
+            wgpu::InstanceDescriptor { backends, ..wgpu::InstanceDescriptor::new_without_display_handle() };
+        let adapters = bevy::tasks::block_on(wgpu::Instance::new(descriptor).enumerate_adapters(backends));
+        let on_cpu = |adapter: &wgpu::Adapter| adapter.get_info().device_type == wgpu::DeviceType::Cpu;
+        (!adapters.is_empty()).then(|| Self { backends, software: adapters.iter().all(on_cpu) })
+    }
+
+    /// How often the window is drawn. Instances go on when it is not in front; a CPU that draws is left time to plan.
+    fn pace(self) -> WinitSettings {
+        if self.software {
+            let mode = UpdateMode::reactive(SOFTWARE_FRAME);
+            WinitSettings { focused_mode: mode, unfocused_mode: mode }
+        } else {
+            WinitSettings::continuous()
+        }
+    }
 }

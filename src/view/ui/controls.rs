@@ -1,5 +1,6 @@
 //! The bar at the top and its keys: pause, single step, speed, grid, ghost, help.
 
+use bevy::ecs::system::SystemParam;
 use bevy::input::ButtonState;
 use bevy::input::keyboard::{Key, KeyboardInput};
 use bevy::prelude::*;
@@ -85,7 +86,7 @@ impl Plugin for ControlsPlugin {
 }
 
 /// What controls act on.
-#[derive(bevy::ecs::system::SystemParam)]
+#[derive(SystemParam)]
 struct Controlled<'w> {
     clock: ResMut<'w, Clock>,
     selection: ResMut<'w, Selection>,

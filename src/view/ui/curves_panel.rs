@@ -1,12 +1,11 @@
 //! Plots of a training: scores, losses, and any other tag.
 
 use bevy::prelude::*;
-use bevy_egui::{EguiContexts, EguiPrimaryContextPass, egui};
-use egui_plot::{Line, PlotPoint, PlotPoints};
+use bevy_egui::{EguiPrimaryContextPass, egui};
+use egui_plot::{Line, Plot, PlotPoint, PlotPoints, Points};
 
 use super::UiSystems;
-use super::controls::FreeSpace;
-use super::status_panel::{SidePanel, Tab, tab_is_open};
+use super::status_panel::{SideRegion, Tab, tab_is_open};
 use super::theme;
 use crate::view::curves::{Curves, CurvesFeed, Feed};
 
@@ -30,15 +29,8 @@ impl Plugin for CurvesPanelPlugin {
     }
 }
 
-fn show(
-    mut contexts: EguiContexts,
-    mut space: ResMut<FreeSpace>,
-    mut side: ResMut<SidePanel>,
-    mut chosen: ResMut<ChosenTag>,
-    curves: Res<Curves>,
-    feed: Res<CurvesFeed>,
-) -> Result {
-    side.show(contexts.ctx_mut()?, &mut space, |ui| {
+fn show(mut region: SideRegion, mut chosen: ResMut<ChosenTag>, curves: Res<Curves>, feed: Res<CurvesFeed>) -> Result {
+    region.show(|ui| {
         ui.label(egui::RichText::new("Training").heading());
         match &feed.source {
             Feed::None => {}
@@ -59,8 +51,7 @@ fn show(
             theme::complain(ui, format!("{} lines were not readable and were left out", curves.malformed));
         }
         show_plots(ui, &curves, &mut chosen.0);
-    });
-    Ok(())
+    })
 }
 
 fn show_why_empty(ui: &mut egui::Ui, feed: &CurvesFeed) {
@@ -79,20 +70,24 @@ fn show_plots(ui: &mut egui::Ui, curves: &Curves, chosen: &mut Option<String>) {
     let tags = |wanted: &dyn Fn(&str) -> bool| -> Vec<&str> {
         curves.series.keys().map(String::as_str).filter(|tag| wanted(tag)).collect()
     };
-    let scores = tags(&|tag| matches!(tag, "train/episode_score" | "eval/episode_score" | "eval/avg_score"));
+    // Evaluations are rarer and matter more: they lie above the rest.
+    let scores = ["train/episode_score", "eval/episode_score", "eval/avg_score"];
+    let scores = scores.into_iter().filter(|tag| curves.series.contains_key(*tag)).collect::<Vec<_>>();
     if !scores.is_empty() {
         ui.add_space(theme::GAP);
         ui.label(egui::RichText::new("Score").strong());
-        theme::plot("scores", PLOT_HEIGHT, X_LABEL, "normalised score")
+        over_steps("scores", "normalised score")
+            .legend(theme::legend().position(egui_plot::Corner::LeftTop))
             .include_y(0.0)
             .include_y(1.0)
-            .show(ui, |plot| draw(plot, curves, &scores, |value| Some(value)));
+            .show(ui, |plot| draw(plot, curves, &scores, Some));
     }
     let losses = tags(&|tag| tag.ends_with("_loss") && tag != "train/pi_loss");
     if !losses.is_empty() {
         ui.add_space(theme::GAP);
         ui.label(egui::RichText::new("Losses").strong());
-        theme::plot("losses", PLOT_HEIGHT, X_LABEL, "loss")
+        over_steps("losses", "loss, logarithmic")
+            .legend(theme::legend())
             .y_axis_formatter(|mark, _| power_of_ten(mark.value))
             .label_formatter(|at| match at {
                 egui_plot::HoverPosition::NearDataPoint { plot_name, position, .. } => {
@@ -103,7 +98,7 @@ fn show_plots(ui: &mut egui::Ui, curves: &Curves, chosen: &mut Option<String>) {
             .show(ui, |plot| draw(plot, curves, &losses, |value| (value > 0.0).then(|| value.log10())));
     }
     ui.add_space(theme::GAP);
-    ui.label(egui::RichText::new("Any other").strong());
+    ui.label(egui::RichText::new("Metric").strong());
     let default =
         ["train/episode_reward", "train/steps_per_second"].into_iter().find(|tag| curves.series.contains_key(*tag));
     let first = curves.series.keys().next().cloned().unwrap_or_default();
@@ -113,7 +108,12 @@ fn show_plots(ui: &mut egui::Ui, curves: &Curves, chosen: &mut Option<String>) {
             ui.selectable_value(tag, known.clone(), known);
         }
     });
-    theme::plot("any", PLOT_HEIGHT, X_LABEL, tag).show(ui, |plot| draw(plot, curves, &[tag], |value| Some(value)));
+    over_steps("any", tag).show(ui, |plot| draw(plot, curves, &[tag], Some));
+}
+
+/// A plot over the steps of a training.
+fn over_steps<'a>(id: &'a str, y_label: &'a str) -> Plot<'a> {
+    theme::plot(id, PLOT_HEIGHT, X_LABEL, y_label)
 }
 
 fn draw(plot: &mut egui_plot::PlotUi<'_>, curves: &Curves, tags: &[&str], scale: impl Fn(f64) -> Option<f64>) {
@@ -126,12 +126,28 @@ fn draw(plot: &mut egui_plot::PlotUi<'_>, curves: &Curves, tags: &[&str], scale:
             .enumerate()
             .filter(|(index, _)| index % stride == 0 || *index == last)
             .filter_map(|(_, &[step, value])| Some(PlotPoint::new(step, scale(value)?)))
-            .collect();
-        plot.line(Line::new(*tag, PlotPoints::Owned(drawn)).color(*color).width(2.0));
+            .collect::<Vec<_>>();
+        if tag.starts_with("eval/") {
+            plot.points(Points::new(*tag, PlotPoints::Owned(drawn.clone())).color(*color).radius(3.5));
+        }
+        let width = if tag.starts_with("train/episode") { 1.0 } else { 2.0 };
+        plot.line(Line::new(*tag, PlotPoints::Owned(drawn)).color(*color).width(width));
     }
 }
 
 fn power_of_ten(exponent: f64) -> String {
     let value = 10f64.powf(exponent);
     if (0.01..1000.0).contains(&value) { format!("{value:.2}") } else { format!("{value:.0e}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logarithmic_marks_are_readable() {
+        assert_eq!(power_of_ten(0.0), "1.00");
+        assert_eq!(power_of_ten(-1.0), "0.10");
+        assert_eq!(power_of_ten(-5.0), "1e-5");
+    }
 }

@@ -1,5 +1,6 @@
 //! The instances: a tidy grid of pictures with what each is doing, or one of them large.
 
+use bevy::ecs::system::SystemParam;
 use bevy::prelude::*;
 use bevy_egui::{EguiContexts, EguiPrimaryContextPass, egui};
 
@@ -9,7 +10,7 @@ use super::picture::Picture;
 use super::theme;
 use crate::env::HostedTasks;
 use crate::sim::{Episode, EpisodeTally, FinishedEpisode, InstanceTask, TaskTable};
-use crate::view::policy::{NextAction, Policy};
+use crate::view::policy::{NextAction, PlannerLink, Policy};
 use crate::view::selection::{InstanceName, Instances, Selection};
 
 /// Smallest picture in the grid, points; more instances scroll.
@@ -18,6 +19,8 @@ const MIN_SIDE: f32 = 120.0;
 const MAX_SIDE: f32 = 1024.0;
 /// Space under a picture for its lines, points.
 const CAPTION: f32 = 44.0;
+/// Space for the frame around a picture, points.
+const BORDER: f32 = 2.0;
 /// Space between tiles, points.
 const TILE_GAP: f32 = 16.0;
 
@@ -40,15 +43,24 @@ type Tile = (
     &'static mut Picture,
 );
 
+/// What is on show.
+#[derive(SystemParam)]
+struct Exhibits<'w> {
+    instances: Res<'w, Instances>,
+    table: Res<'w, TaskTable>,
+    hosted: Res<'w, HostedTasks>,
+    link: Option<Res<'w, PlannerLink>>,
+}
+
 fn show(
     mut contexts: EguiContexts,
     mut space: ResMut<FreeSpace>,
     mut selection: ResMut<Selection>,
-    instances: Res<Instances>,
-    table: Res<TaskTable>,
-    hosted: Res<HostedTasks>,
+    exhibits: Exhibits,
     mut tiles: Query<Tile>,
 ) -> Result {
+    let Exhibits { instances, table, hosted, link } = exhibits;
+    let planning = link.is_some_and(|link| link.is_slow());
     let mut region = space.region(contexts.ctx_mut()?, "stage region");
     for (.., mut picture) in &mut tiles {
         picture.bypass_change_detection().side = 0;
@@ -57,15 +69,17 @@ fn show(
     egui::CentralPanel::default().frame(theme::stage()).show(&mut region, |ui| {
         let shown: Vec<usize> =
             if selection.enlarged { vec![selection.index] } else { (0..instances.0.len()).collect() };
-        let grid = Grid::fit(ui.available_size(), shown.len());
+        let grid = Grid::fit(ui.available_size() - egui::Vec2::splat(2.0 * BORDER), shown.len());
         egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-            let (area, _) = ui.allocate_exact_size(grid.size(shown.len()), egui::Sense::hover());
-            let left = (ui.available_width() - area.width()).max(0.0) / 2.0;
+            let size = grid.size(shown.len()) + egui::Vec2::splat(2.0 * BORDER);
+            let left = (ui.available_width() - size.x).max(0.0) / 2.0 + BORDER;
+            let (area, _) = ui.allocate_exact_size(size, egui::Sense::hover());
             for (place, &index) in shown.iter().enumerate() {
-                let rect = grid.cell(place).translate(area.min.to_vec2() + egui::vec2(left, 0.0));
+                let rect = grid.cell(place).translate(area.min.to_vec2() + egui::vec2(left, BORDER));
                 let tile = tiles.get_mut(instances.0[index]).expect("an instance on show has a tile");
-                let chosen = !selection.enlarged && index == selection.index;
-                if show_tile(ui, rect, grid.side, tile, &table, chosen).clicked() {
+                let chosen = shown.len() > 1 && index == selection.index;
+                let look = Look { side: grid.side, chosen, planning };
+                if show_tile(ui, rect, look, tile, &table).clicked() {
                     clicked = Some(index);
                 }
             }
@@ -84,14 +98,25 @@ fn show(
     Ok(())
 }
 
+/// How a tile is shown.
+#[derive(Clone, Copy)]
+struct Look {
+    /// Width and height of the picture, points.
+    side: f32,
+    /// Whether it is the selected one of several.
+    chosen: bool,
+    /// Whether to say that its action is being planned.
+    planning: bool,
+}
+
 fn show_tile(
     ui: &egui::Ui,
     rect: egui::Rect,
-    side: f32,
+    look: Look,
     tile: <Tile as bevy::ecs::query::QueryData>::Item<'_, '_>,
     table: &TaskTable,
-    chosen: bool,
 ) -> egui::Response {
+    let side = look.side;
     let (name, task, episode, tally, finished, policy, mut picture) = tile;
     let task = &table.0[usize::from(task.0)];
     let response = ui.interact(rect, ui.id().with(("tile", &name.0)), egui::Sense::click());
@@ -104,21 +129,21 @@ fn show_tile(
     let frame = egui::Rect::from_min_size(rect.min, egui::vec2(side, side));
     let whole = egui::Rect::from_min_max(egui::pos2(0.0, 0.0), egui::pos2(1.0, 1.0));
     painter.image(picture.texture, frame, whole, egui::Color32::WHITE);
-    let border = match (chosen, response.hovered()) {
+    let border = match (look.chosen, response.hovered()) {
         (true, _) => egui::Stroke::new(2.0, theme::ACCENT),
         (false, true) => egui::Stroke::new(1.0, theme::FAINT),
         (false, false) => egui::Stroke::new(1.0, theme::LINE),
     };
     painter.rect_stroke(frame, 3.0, border, egui::StrokeKind::Outside);
 
-    let clip = painter.with_clip_rect(rect.intersect(ui.clip_rect()));
-    let line = |y: f32, text: String, size: f32, color: egui::Color32| {
-        let at = egui::pos2(rect.min.x + 2.0, frame.max.y + y);
-        clip.text(at, egui::Align2::LEFT_TOP, text, egui::FontId::proportional(size), color);
-    };
-    line(5.0, name.0.clone(), 14.0, theme::TEXT);
-    let score = if finished.count > 0 { format!(" · last score {:.2}", finished.score) } else { String::new() };
     let narrow = side < 260.0;
+    let line = |y: f32, text: String, size: f32, color: egui::Color32| {
+        let mut job = egui::text::LayoutJob::simple_singleline(text, egui::FontId::proportional(size), color);
+        job.wrap = egui::text::TextWrapping::truncate_at_width(side - 2.0);
+        painter.galley(egui::pos2(rect.min.x + 2.0, frame.max.y + y), painter.layout_job(job), color);
+    };
+    line(5.0, name.0.clone(), if narrow { 12.5 } else { 14.0 }, theme::TEXT);
+    let score = if finished.count > 0 { format!(" · last score {:.2}", finished.score) } else { String::new() };
     let progress = if narrow {
         format!("{}:{} · {:.1}{}", episode.number + 1, episode.step, tally.episode_return, score.replace("last ", ""))
     } else {
@@ -131,7 +156,7 @@ fn show_tile(
         )
     };
     line(24.0, progress, 12.0, theme::FAINT);
-    if matches!(policy, Policy::Planned(NextAction::Asked)) {
+    if look.planning && matches!(policy, Policy::Planned(NextAction::Asked)) {
         let at = frame.max - egui::vec2(6.0, 6.0);
         let font = egui::FontId::proportional(12.0);
         let text = painter.layout_no_wrap("planning…".to_owned(), font, theme::TEXT);

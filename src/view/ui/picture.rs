@@ -18,9 +18,9 @@ use crate::view::ghost::Ghost;
 use crate::view::selection::Instances;
 
 /// How strongly the ghost covers what lies below it.
-const GHOST_OPACITY: f32 = 0.45;
+const GHOST_OPACITY: f32 = 0.6;
 /// How much of the ghost's color is its own; the rest is [`theme::GHOST`].
-const GHOST_OWN_COLOR: f32 = 0.35;
+const GHOST_OWN_COLOR: f32 = 0.25;
 
 /// The picture of an instance on show.
 #[derive(Component)]
@@ -119,11 +119,12 @@ fn visible_ghost(world: &mut World) -> Option<(Entity, Entity, usize)> {
 }
 
 fn paint_instance(world: &World, instance: Entity, content: Content, seed: Seed) -> Vec<u8> {
-    let mut canvas = Vector::new(content.side);
+    let mut canvas = Vector::new(content.side, content.side);
     draw_instance(world, instance, &mut canvas, seed);
     let mut bytes = canvas.bytes().to_vec();
     if let Some((ghost, _)) = content.ghost {
-        let (mut over, mut backdrop) = (Vector::new(content.side), Vector::new(content.side));
+        let (mut over, mut backdrop) =
+            (Vector::new(content.side, content.side), Vector::new(content.side, content.side));
         draw_instance(world, ghost, &mut over, seed);
         draw_backdrop(world, ghost, &mut backdrop);
         blend_ghost(&mut bytes, over.bytes(), backdrop.bytes());

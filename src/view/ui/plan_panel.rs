@@ -1,13 +1,13 @@
 //! Plots of the selected instance's open-loop plan beside the rollout.
 
+use bevy::ecs::system::SystemParam;
 use bevy::prelude::*;
-use bevy_egui::{EguiContexts, EguiPrimaryContextPass, egui};
-use egui_plot::{FilledArea, Line, LineStyle, Plot, PlotUi, Points, VLine};
+use bevy_egui::{EguiPrimaryContextPass, egui};
+use egui_plot::{FilledArea, Line, LineStyle, PlotUi, Points, VLine};
 
 use super::UiSystems;
-use super::controls::FreeSpace;
 use super::picture::ShowGhost;
-use super::status_panel::{SidePanel, Tab, tab_is_open};
+use super::status_panel::{SideRegion, Tab, tab_is_open};
 use super::theme;
 use crate::env::{Field, HostedTasks};
 use crate::sim::{Ending, InstanceTask, TaskTable};
@@ -16,9 +16,18 @@ use crate::view::comparison::{Comparison, Comparisons, HORIZONS};
 use crate::view::policy::PlannerLink;
 use crate::view::selection::{InstanceName, Instances, Selection};
 
-/// Height of each plot, points.
-const PLOT_HEIGHT: f32 = 138.0;
+/// Height of a plot, points; between these it takes its share of the panel.
+const MIN_PLOT_HEIGHT: f32 = 112.0;
+const MAX_PLOT_HEIGHT: f32 = 220.0;
+/// What a plot's title and the spaces about it take, points.
+const TITLE_HEIGHT: f32 = 40.0;
 const X_LABEL: &str = "steps since the plan was made";
+
+/// Names and colors in the legends.
+const PLANNED: (&str, egui::Color32) = ("planned", theme::PREDICTED);
+const EXECUTED: (&str, egui::Color32) = ("executed", theme::RECEIVED);
+const PREDICTED: (&str, egui::Color32) = ("predicted", theme::PREDICTED);
+const RECEIVED: (&str, egui::Color32) = ("received", theme::RECEIVED);
 
 /// What the panel shows.
 #[derive(Resource, Clone, Copy, Debug, Default)]
@@ -38,23 +47,31 @@ impl Plugin for PlanPanelPlugin {
     }
 }
 
+/// What the panel is about.
+#[derive(SystemParam)]
+struct Subject<'w, 's> {
+    order: Res<'w, Instances>,
+    selection: Res<'w, Selection>,
+    table: Res<'w, TaskTable>,
+    hosted: Res<'w, HostedTasks>,
+    link: Option<Res<'w, PlannerLink>>,
+    instances: Query<'w, 's, (&'static InstanceName, &'static InstanceTask)>,
+}
+
 fn show(
-    mut contexts: EguiContexts,
-    mut space: ResMut<FreeSpace>,
-    mut side: ResMut<SidePanel>,
+    mut region: SideRegion,
     mut panel: ResMut<PlanPanel>,
     mut ghost: ResMut<ShowGhost>,
     mut comparisons: ResMut<Comparisons>,
-    about: (Res<Instances>, Res<Selection>, Res<TaskTable>, Res<HostedTasks>, Option<Res<PlannerLink>>),
-    instances: Query<(&InstanceName, &InstanceTask)>,
+    subject: Subject,
 ) -> Result {
-    let (order, selection, table, hosted, link) = about;
-    let (name, task) = instances.get(order.selected(*selection)).expect("an instance on show");
+    let selected = subject.order.selected(*subject.selection);
+    let (name, task) = subject.instances.get(selected).expect("an instance on show");
     let task_number = usize::from(task.0);
-    let (task, layout) = (&table.0[task_number], hosted.0[task_number].layout());
-    side.show(contexts.ctx_mut()?, &mut space, |ui| {
+    let (task, layout) = (&subject.table.0[task_number], subject.hosted.0[task_number].layout());
+    region.show(|ui| {
         ui.label(egui::RichText::new(&name.0).heading());
-        let Some(link) = link else {
+        let Some(link) = &subject.link else {
             theme::empty(
                 ui,
                 "No model, so no plan to show.",
@@ -82,10 +99,11 @@ fn show(
                     "Let it run for a horizon, or go back to the present plan.",
                 );
             }
-            None => theme::empty(ui, "Waiting for the first plan.", "It comes with the planner's next answer."),
+            None => {
+                theme::empty(ui, "Waiting for the first plan.", "It comes with the planner's answer for the next step.")
+            }
         }
-    });
-    Ok(())
+    })
 }
 
 fn show_settings(
@@ -144,33 +162,43 @@ fn show_plots(ui: &mut egui::Ui, comparison: &Comparison, dimension: usize, acti
     let plan = &comparison.plan;
     let reached = comparison.executed.len() as f64;
     let horizon = plan.actions.len() as f64;
+    let height = (ui.available_height() / 4.0 - TITLE_HEIGHT).clamp(MIN_PLOT_HEIGHT, MAX_PLOT_HEIGHT);
+    let framed = |id: &'static str, y_label: &'static str| {
+        theme::plot(id, height, X_LABEL, y_label).include_x(0.0).include_x(horizon)
+    };
 
-    title(ui, "Actions", "the plan's, and those that were executed while it was made anew before each step");
-    framed("actions", action_axis, horizon).include_y(-1.0).include_y(1.0).show(ui, |plot| {
+    let meaning = "What the plan does, and what was executed: the agent plans anew before each step. The band is one \
+                   standard deviation of the planner's final distribution.";
+    title(ui, action_axis, meaning, &[PLANNED, EXECUTED]);
+    framed("actions", "action").include_y(-1.0).include_y(1.0).show(ui, |plot| {
         let planned: Vec<f32> = plan.actions.iter().map(|action| action[dimension]).collect();
         spread_band(plot, &planned, plan.spread.iter().map(|spread| spread[dimension]));
-        predicted(plot, "planned", &planned);
-        received(plot, "executed", comparison.executed.iter().map(|action| f64::from(action[dimension])));
-        mark(plot, reached);
-    });
-    title(ui, "Reward", "predicted for the plan's actions, and received");
-    framed("reward", "reward per step", horizon).show(ui, |plot| {
-        predicted(plot, "predicted", &plan.rewards);
-        received(plot, "received", comparison.rewards.iter().map(|&reward| f64::from(reward)));
-        mark(plot, reached);
-    });
-    title(ui, "Value", "received: discounted rewards to the last step reached, then the value predicted there");
-    framed("value", "discounted return", horizon).show(ui, |plot| {
-        predicted(plot, "predicted value", &plan.values);
-        received(plot, "received return", comparison.received_returns(discount).into_iter());
+        draw_predicted(plot, PLANNED.0, &planned);
+        draw_received(plot, EXECUTED.0, comparison.executed.iter().map(|action| f64::from(action[dimension])));
         mark(plot, reached);
     });
     title(
         ui,
-        "Latent error",
-        "root mean square difference of predicted latent z' and encoding z of what was observed: √(meanᵢ (z'ᵢ − zᵢ)²)",
+        "Reward",
+        "Predicted for the plan's actions, and received for the executed ones.",
+        &[PREDICTED, RECEIVED],
     );
-    framed("latent", "RMS difference", horizon).include_y(0.0).show(ui, |plot| {
+    framed("reward", "reward").show(ui, |plot| {
+        draw_predicted(plot, PREDICTED.0, &plan.rewards);
+        draw_received(plot, RECEIVED.0, comparison.rewards.iter().map(|&reward| f64::from(reward)));
+        mark(plot, reached);
+    });
+    let meaning = "Discounted return. Predicted at each state of the plan. Received: discounted rewards from there to the last step \
+                   reached, then the value predicted for it (none after a termination).";
+    title(ui, "Value", meaning, &[PREDICTED, RECEIVED]);
+    framed("value", "return").show(ui, |plot| {
+        draw_predicted(plot, PREDICTED.0, &plan.values);
+        draw_received(plot, RECEIVED.0, comparison.received_returns(discount).into_iter());
+        mark(plot, reached);
+    });
+    let meaning = "Root mean square difference of the predicted latent z' and the encoding z of what was observed.";
+    title(ui, "Latent error", meaning, &[("√ mean (z' − z)²", theme::ERROR)]);
+    framed("latent", "RMS difference").include_y(0.0).show(ui, |plot| {
         let points: Vec<[f64; 2]> = comparison.latent_errors().map(|(k, error)| [k as f64, error]).collect();
         plot.line(Line::new("latent error", points.clone()).color(theme::ERROR).width(2.0));
         plot.points(Points::new("latent error", points).color(theme::ERROR).radius(2.5));
@@ -178,23 +206,26 @@ fn show_plots(ui: &mut egui::Ui, comparison: &Comparison, dimension: usize, acti
     });
 }
 
-/// A plot over the steps of the plan.
-fn framed<'a>(id: &'a str, y_label: &'a str, horizon: f64) -> Plot<'a> {
-    theme::plot(id, PLOT_HEIGHT, X_LABEL, y_label).include_x(0.0).include_x(horizon)
+/// What a plot shows, with its meaning on hover and its legend at the right.
+fn title(ui: &mut egui::Ui, text: &str, meaning: &str, legend: &[(&str, egui::Color32)]) {
+    ui.horizontal(|ui| {
+        ui.label(egui::RichText::new(text).strong()).on_hover_text(meaning);
+        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+            for &(name, color) in legend.iter().rev() {
+                ui.label(egui::RichText::new(name).small().color(color)).on_hover_text(meaning);
+                let (rect, _) = ui.allocate_exact_size(egui::vec2(12.0, 3.0), egui::Sense::hover());
+                ui.painter().rect_filled(rect, 1.5, color);
+            }
+        });
+    });
 }
 
-fn title(ui: &mut egui::Ui, text: &str, meaning: &str) {
-    ui.add_space(4.0);
-    ui.label(egui::RichText::new(text).strong()).on_hover_text(meaning);
-    ui.label(egui::RichText::new(meaning).small().color(theme::FAINT));
-}
-
-fn predicted(plot: &mut PlotUi<'_>, name: &str, values: &[f32]) {
+fn draw_predicted(plot: &mut PlotUi<'_>, name: &str, values: &[f32]) {
     let points: Vec<[f64; 2]> = values.iter().enumerate().map(|(k, &value)| [k as f64, f64::from(value)]).collect();
     plot.line(Line::new(name, points).color(theme::PREDICTED).width(2.0).style(LineStyle::Dashed { length: 7.0 }));
 }
 
-fn received(plot: &mut PlotUi<'_>, name: &str, values: impl Iterator<Item = f64>) {
+fn draw_received(plot: &mut PlotUi<'_>, name: &str, values: impl Iterator<Item = f64>) {
     let points: Vec<[f64; 2]> = values.enumerate().map(|(k, value)| [k as f64, value]).collect();
     plot.points(Points::new(name, points.clone()).color(theme::RECEIVED).radius(2.5));
     plot.line(Line::new(name, points).color(theme::RECEIVED).width(2.0));
@@ -213,8 +244,10 @@ fn spread_band(plot: &mut PlotUi<'_>, planned: &[f32], spread: impl Iterator<Ite
     plot.add(FilledArea::new("planner's spread", &column(0), &column(1), &column(2)).fill_color(color));
 }
 
+/// Marks the last step reached.
 fn mark(plot: &mut PlotUi<'_>, step: f64) {
-    plot.vline(VLine::new("", step).color(theme::FAINT.gamma_multiply(0.6)).width(1.0));
+    let style = LineStyle::Dotted { spacing: 5.0 };
+    plot.vline(VLine::new("now", step).color(theme::TEXT.gamma_multiply(0.8)).width(1.5).style(style));
 }
 
 fn action_names(fields: &[Field]) -> Vec<String> {
@@ -228,11 +261,11 @@ fn action_names(fields: &[Field]) -> Vec<String> {
     names
 }
 
-/// What a full action means, as an axis title.
+/// What a full action means, as a title.
 fn action_axis(fields: &[Field], dimension: usize) -> String {
     let mut units = fields.iter().flat_map(|field| std::iter::repeat_n(field.unit, field.width));
     match units.nth(dimension) {
-        Some("1") | None => "action".to_owned(),
-        Some(unit) => format!("action, 1 = {unit}"),
+        Some("1") | None => "Action".to_owned(),
+        Some(unit) => format!("Action, 1 = {unit}"),
     }
 }

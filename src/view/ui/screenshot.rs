@@ -9,12 +9,14 @@ use bevy::prelude::*;
 use bevy::render::render_resource::TextureFormat;
 use bevy::render::view::screenshot::{Screenshot as Capture, ScreenshotCaptured};
 
-use crate::view::clock::Pace;
+use crate::view::clock::{Clock, Pace};
 use crate::view::selection::Instances;
 use crate::view::{After, Screenshot, ViewError};
 
 /// Frames before the first picture: egui lays out, textures arrive.
 const WARM_UP_FRAMES: u32 = 6;
+/// Frames that stand still before the picture: the textures of new letters and of the last step arrive a frame late.
+const STILL_FRAMES: u32 = 4;
 /// Frames a second of the offscreen clock.
 pub(super) const FRAMES_PER_SEC: f64 = 60.0;
 
@@ -33,7 +35,8 @@ pub(super) struct ScreenshotPlugin {
 struct Plan {
     screenshot: Screenshot,
     failures: crossbeam_channel::Sender<ViewError>,
-    taken: bool,
+    /// Frames since the moment came.
+    still: Option<u32>,
 }
 
 impl Plugin for ScreenshotPlugin {
@@ -42,11 +45,7 @@ impl Plugin for ScreenshotPlugin {
         let image = Image::new_target_texture(self.size.x, self.size.y, format, None);
         let handle = app.world_mut().resource_mut::<Assets<Image>>().add(image);
         app.insert_resource(Target(handle))
-            .insert_resource(Plan {
-                screenshot: self.screenshot.clone(),
-                failures: self.failures.clone(),
-                taken: false,
-            })
+            .insert_resource(Plan { screenshot: self.screenshot.clone(), failures: self.failures.clone(), still: None })
             .add_systems(Last, take);
     }
 }
@@ -62,6 +61,7 @@ fn take(
     mut commands: Commands,
     mut plan: ResMut<Plan>,
     mut frames: Local<u32>,
+    mut clock: ResMut<Clock>,
     target: Res<Target>,
     instances: Res<Instances>,
     paces: Query<&Pace>,
@@ -72,10 +72,17 @@ fn take(
         After::Seconds(seconds) => f64::from(*frames) >= seconds * FRAMES_PER_SEC,
         After::Steps(steps) => paces.get(instances.0[0]).is_ok_and(|pace| pace.steps >= steps),
     };
-    if plan.taken || !due || *frames < WARM_UP_FRAMES {
+    if plan.still.is_none() && due && *frames >= WARM_UP_FRAMES {
+        clock.hold();
+        plan.still = Some(0);
+    }
+    let Some(still) = &mut plan.still else {
+        return;
+    };
+    *still += 1;
+    if *still != STILL_FRAMES {
         return;
     }
-    plan.taken = true;
     commands.spawn(Capture::image(target.0.clone())).observe(
         |captured: On<ScreenshotCaptured>, plan: Res<Plan>, mut exit: MessageWriter<AppExit>| {
             let file = &plan.screenshot.file;

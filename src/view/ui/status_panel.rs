@@ -1,6 +1,7 @@
 //! The side panel's frame and tabs, the list of tasks and agents, and the bar with throughput at the bottom.
 
 use bevy::diagnostic::{DiagnosticsStore, FrameTimeDiagnosticsPlugin};
+use bevy::ecs::system::SystemParam;
 use bevy::prelude::*;
 use bevy_egui::{EguiContexts, EguiPrimaryContextPass, egui};
 
@@ -16,7 +17,7 @@ const PANEL_WIDTH: f32 = 470.0;
 
 /// What the side panel is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tab {
+pub(super) enum Tab {
     /// The open-loop plan of the selected instance beside what happened.
     Plan,
     /// Curves of a training.
@@ -32,25 +33,32 @@ pub(super) struct SidePanel {
     pub(super) tab: Tab,
 }
 
-impl SidePanel {
-    /// Takes the right side of the free space for `contents`, under the tabs.
-    pub(super) fn show(&mut self, ctx: &egui::Context, space: &mut FreeSpace, contents: impl FnOnce(&mut egui::Ui)) {
-        let mut region = space.region(ctx, "side region");
-        egui::Panel::right("side").frame(theme::panel()).default_size(PANEL_WIDTH).min_size(340.0).show(
-            &mut region,
-            |ui| {
-                ui.horizontal(|ui| {
-                    for (tab, name) in
-                        [(Tab::Plan, "Plan and rollout"), (Tab::Training, "Training"), (Tab::Tasks, "Tasks")]
-                    {
-                        ui.selectable_value(&mut self.tab, tab, name);
-                    }
-                });
-                ui.separator();
-                egui::ScrollArea::vertical().auto_shrink(false).show(ui, contents);
-            },
-        );
-        space.keep(&region);
+/// The right side of the window.
+#[derive(SystemParam)]
+pub(super) struct SideRegion<'w, 's> {
+    contexts: EguiContexts<'w, 's>,
+    space: ResMut<'w, FreeSpace>,
+    panel: ResMut<'w, SidePanel>,
+}
+
+impl SideRegion<'_, '_> {
+    /// Takes it for `contents`, under the tabs.
+    pub(super) fn show(&mut self, contents: impl FnOnce(&mut egui::Ui)) -> Result {
+        let mut region = self.space.region(self.contexts.ctx_mut()?, "side region");
+        let tab = &mut self.panel.tab;
+        let side = egui::Panel::right("side").frame(theme::panel()).default_size(PANEL_WIDTH).min_size(340.0);
+        side.show(&mut region, |ui| {
+            ui.horizontal(|ui| {
+                for (one, name) in [(Tab::Plan, "Plan and rollout"), (Tab::Training, "Training"), (Tab::Tasks, "Tasks")]
+                {
+                    ui.selectable_value(tab, one, name);
+                }
+            });
+            ui.separator();
+            egui::ScrollArea::vertical().auto_shrink(false).show(ui, contents);
+        });
+        self.space.keep(&region);
+        Ok(())
     }
 }
 
@@ -83,7 +91,7 @@ fn show_throughput(
     mut space: ResMut<FreeSpace>,
     clock: Res<Clock>,
     rate: Res<StepRate>,
-    throughput: Res<Throughput>,
+    (throughput, finished): (Res<Throughput>, Query<&FinishedEpisode, With<Pace>>),
     diagnostics: Res<DiagnosticsStore>,
     link: Option<Res<PlannerLink>>,
 ) -> Result {
@@ -101,7 +109,8 @@ fn show_throughput(
             }
             figure(ui, format!("{:.0}", rate.per_second()), "steps/s");
             figure(ui, rate.total.to_string(), "steps");
-            figure(ui, throughput.episodes.to_string(), "episodes");
+            let episodes: u64 = finished.iter().map(|finished| finished.count).sum();
+            figure(ui, episodes.to_string(), "episodes");
             if throughput.faults > 0 {
                 figure(ui, throughput.faults.to_string(), "faulty states");
             }
@@ -125,17 +134,16 @@ fn show_planner(ui: &mut egui::Ui, link: &PlannerLink) {
     if let (Some(plan), Some(latency)) = (link.plan_time, link.latency) {
         let (plan, latency) = (plan.as_secs_f64() * 1e3, latency.as_secs_f64() * 1e3);
         ui.label(egui::RichText::new(format!("{plan:.0} ms")).monospace());
-        theme::explain(ui, format!("to plan for {} ({latency:.0} ms until here)", link.batch));
+        let instances = if link.batch == 1 { "instance" } else { "instances" };
+        theme::explain(ui, format!("to plan for {} {instances}, here after {latency:.0} ms", link.batch));
     }
-    if let Some(waiting) = link.waiting() {
+    if let Some(waiting) = link.waiting().filter(|_| link.is_slow()) {
         theme::explain(ui, format!("planning… {:.1} s", waiting.as_secs_f64()));
     }
 }
 
 fn show_tasks(
-    mut contexts: EguiContexts,
-    mut space: ResMut<FreeSpace>,
-    mut panel: ResMut<SidePanel>,
+    mut region: SideRegion,
     mut selection: ResMut<Selection>,
     instances: Res<Instances>,
     table: Res<TaskTable>,
@@ -143,7 +151,7 @@ fn show_tasks(
     rows: Query<(&InstanceName, &InstanceTask, &Pace, &EpisodeTally, &FinishedEpisode)>,
 ) -> Result {
     let mut chosen = None;
-    panel.show(contexts.ctx_mut()?, &mut space, |ui| {
+    region.show(|ui| {
         ui.label(egui::RichText::new("Agent").heading());
         match &link {
             Some(link) => {
@@ -190,7 +198,7 @@ fn show_tasks(
                 task.domain.name()
             ),
         );
-    });
+    })?;
     if let Some(index) = chosen {
         selection.index = index;
     }

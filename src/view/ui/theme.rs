@@ -1,7 +1,7 @@
 //! Colors, spacing and the frames of panels: one look for all of the app.
 
 use bevy_egui::egui::{self, Color32, CornerRadius, FontFamily, FontId, Margin, Stroke, TextStyle};
-use egui_plot::{Legend, Plot};
+use egui_plot::{GridInput, GridMark, Legend, Plot};
 
 /// Behind everything.
 pub(super) const BACKGROUND: Color32 = Color32::from_rgb(15, 17, 21);
@@ -112,7 +112,7 @@ pub(super) fn empty(ui: &mut egui::Ui, what: &str, to_do: &str) {
     });
 }
 
-/// A plot in our look: titled axes, a legend, no way to lose the curves by an accidental scroll.
+/// A plot in our look: titled axes, a quiet grid, no way to lose the curves by an accidental scroll.
 pub(super) fn plot<'a>(id: &'a str, height: f32, x_label: &'a str, y_label: &'a str) -> Plot<'a> {
     Plot::new(id)
         .height(height)
@@ -124,5 +124,76 @@ pub(super) fn plot<'a>(id: &'a str, height: f32, x_label: &'a str, y_label: &'a 
         .allow_drag(false)
         .allow_boxed_zoom(false)
         .set_margin_fraction(egui::vec2(0.02, 0.12))
-        .legend(Legend::default().text_style(TextStyle::Small).background_alpha(0.6).follow_insertion_order(true))
+        .x_grid_spacer(|input| round_marks(input, 6.0))
+        .y_grid_spacer(|input| round_marks(input, 3.0))
+        .x_axis_formatter(|mark, _| mark_text(mark))
+        .y_axis_formatter(|mark, _| mark_text(mark))
+        .grid_spacing(egui::Rangef::new(4.0, 24.0))
+        .grid_color(LINE)
+        .show_background(false)
+}
+
+/// At most about `most` marks at multiples of 1, 2 or 5 times a power of ten.
+fn round_marks(input: GridInput, most: f64) -> Vec<GridMark> {
+    let (low, high) = input.bounds;
+    let step_size = round_step((high - low) / most);
+    if !step_size.is_normal() {
+        return Vec::new();
+    }
+    let (first, last) = ((low / step_size).ceil() as i64, (high / step_size).floor() as i64);
+    (first..=last).map(|mark| GridMark { value: mark as f64 * step_size, step_size }).collect()
+}
+
+/// The smallest of 1, 2 or 5 times a power of ten that is not below `size`.
+fn round_step(size: f64) -> f64 {
+    let power = 10f64.powf(size.log10().floor());
+    [1.0, 2.0, 5.0, 10.0].map(|factor| factor * power).into_iter().find(|&step| step >= size * 0.999).unwrap_or(size)
+}
+
+/// A mark's value with as many decimals as tell it from the next; thousands and millions in short.
+pub(super) fn mark_text(mark: GridMark) -> String {
+    let (unit, name) = match mark.value.abs().max(mark.step_size) {
+        size if size >= 1e6 => (1e6, "M"),
+        size if size >= 1e4 => (1e3, "k"),
+        _ => (1.0, ""),
+    };
+    let decimals = (-(mark.step_size / unit).log10()).ceil().clamp(0.0, 6.0) as usize;
+    let value = if mark.value == 0.0 { 0.0 } else { mark.value / unit };
+    format!("{value:.decimals$}{name}")
+}
+
+/// The legend of curves that come from outside, so that their names and number are not known.
+pub(super) fn legend() -> Legend {
+    Legend::default().text_style(TextStyle::Small).background_alpha(0.7).follow_insertion_order(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_few_and_round() {
+        for (bounds, wanted) in [
+            ((-1.1, 1.1), vec![-1.0, 0.0, 1.0]),
+            ((0.0, 25.0), vec![0.0, 10.0, 20.0]),
+            ((0.03, 0.21), vec![0.05, 0.1, 0.15, 0.2]),
+        ] {
+            let marks = round_marks(GridInput { bounds, base_step_size: 0.0 }, 4.0);
+            let values: Vec<f64> = marks.iter().map(|mark| (mark.value * 1e6).round() / 1e6).collect();
+            assert_eq!(values, wanted);
+        }
+    }
+
+    #[test]
+    fn neighboring_marks_read_differently() {
+        let text = |value: f64, step_size: f64| mark_text(GridMark { value, step_size });
+        assert_eq!([text(-0.5, 0.5), text(-0.0, 0.5), text(1.0, 0.5)], ["-0.5", "0.0", "1.0"]);
+        assert_eq!([text(0.05, 0.05), text(20.0, 10.0), text(2000.0, 500.0)], ["0.05", "20", "2000"]);
+        assert_eq!([text(20_000.0, 5000.0), text(1.5e6, 5e5)], ["20k", "1.5M"]);
+    }
+
+    #[test]
+    fn an_empty_range_has_no_marks() {
+        assert!(round_marks(GridInput { bounds: (1.0, 1.0), base_step_size: 0.0 }, 4.0).is_empty());
+    }
 }
