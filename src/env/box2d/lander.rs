@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::contact::Pieces;
 use super::exhaust::{Engine, Exhaust};
+use super::joints::Place;
 use super::lander_picture;
 use super::physics::{GRAVITY, Hinge, Part, Physics, STEP_SECS, box_outline};
 use super::terrain::Point;
@@ -66,7 +67,7 @@ const CALM_STEPS: u8 = 25;
 
 /// What a lander should do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-pub enum Goal {
+pub(super) enum Goal {
     /// Come to rest on the pad.
     Land,
     /// Stay at a spot in the air.
@@ -78,15 +79,15 @@ pub enum Goal {
 /// What a task varies.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct LanderParams {
+pub(super) struct LanderParams {
     /// What the lander should do.
     pub goal: Goal,
 }
 
 /// One lander and its ground.
 #[derive(Component, Clone, Serialize, Deserialize)]
-pub struct Lander {
-    physics: Physics,
+pub(super) struct Lander {
+    pub(super) physics: Physics,
     pub(super) ground: Moon,
     /// Ends of the flat stretch, m.
     pub(super) pad: [f32; 2],
@@ -119,12 +120,13 @@ impl Lander {
         self.physics.outline(part, buffer)
     }
 
-    fn asleep(&self) -> bool {
+    /// Whether everything is at rest.
+    pub(super) fn asleep(&self) -> bool {
         self.calm_steps >= CALM_STEPS
     }
 
     /// Fires the engines; their powers, 0 when off.
-    fn fire(&mut self, action: &[f32], rng: &mut Rng) -> (f32, f32) {
+    pub(super) fn fire(&mut self, action: &[f32], rng: &mut Rng) -> (f32, f32) {
         let (d1, d2) = (rng.uniform(-1.0, 1.0) as f32 / 30.0, rng.uniform(-1.0, 1.0) as f32 / 30.0);
         let (sin, cos) = self.physics.root_angle().sin_cos();
         let (down, left) = (Vector::new(sin, -cos), Vector::new(-cos, -sin));
@@ -348,8 +350,8 @@ impl Lander {
         let speed = |force: f32| force * STEP_SECS / TOTAL_MASS_KG;
         let velocity = [speed(force[0]), speed(force[1]) - GRAVITY * STEP_SECS];
         let spin = START_SPIN * velocity[0];
-        let root =
-            [x + velocity[0] * STEP_SECS, y + HULL_CENTER_M + SNAP_M + velocity[1] * STEP_SECS, spin * STEP_SECS];
+        let center = Vector::new(x, y + HULL_CENTER_M + SNAP_M) + STEP_SECS * Vector::from(velocity);
+        let root = Place { center, angle: spin * STEP_SECS };
         self.physics.place(root, &[LEG_START + LEG_REFERENCE[0], -LEG_START + LEG_REFERENCE[1]]);
         self.physics.set_velocity(&[velocity[0], velocity[1], spin, -LEG_MOTOR_SPEED, LEG_MOTOR_SPEED]);
     }

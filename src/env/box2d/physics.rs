@@ -176,20 +176,33 @@ impl Physics {
         self.world.colliders.insert(collider);
     }
 
-    /// Puts the robot somewhere: position and angle of the root, and the angles of the hinges. Everything rests.
-    pub(super) fn place(&mut self, root: [f32; 3], angles: &[f32]) {
+    /// Puts the root's center of mass somewhere, with the hinges at these angles. Everything rests.
+    pub(super) fn place(&mut self, root: Place, angles: &[f32]) {
+        self.places[0] = root;
+        self.write_root();
+        self.set_angles(angles);
+        self.stop();
+        // Computes the mass matrix too, which impulses need before the first step.
+        let Self { world, robot, .. } = self;
+        world.multibody_joints.get_multibody_mut(*robot).expect(ROBOT_STAYS).dof_inverse_inertia(&world.bodies);
+    }
+
+    /// Sets the angles of the hinges; the root stays, and so do velocities.
+    pub(super) fn set_angles(&mut self, angles: &[f32]) {
         let Self { world, robot, .. } = self;
         let joints = world.multibody_joints.get_multibody_mut(*robot).expect(ROBOT_STAYS);
-        let now = joints.root().joint().coords();
-        let mut displacement: Vec<f32> = root.iter().zip(now.to_array()).map(|(to, from)| to - from).collect();
-        displacement.extend(joints.links().skip(1).zip(angles).map(|(link, angle)| angle - link.joint().coords()[2]));
-        joints.apply_displacements(&displacement);
-        joints.generalized_velocity_mut().fill(0.0);
-        joints.forward_kinematics(&world.bodies, false);
-        joints.update_rigid_bodies(&mut world.bodies, true);
-        // Computes the mass matrix too, which impulses need before the first step.
-        joints.dof_inverse_inertia(&world.bodies);
+        for (link, angle) in joints.links_mut().skip(1).zip(angles) {
+            let change = angle - link.joint.coords()[2];
+            link.joint.apply_displacement(&[change]);
+        }
+        self.write_links();
         self.read_places();
+    }
+
+    /// Puts the parts somewhere, their hinges not necessarily together; the root is where it is told to be.
+    pub(super) fn set_places(&mut self, places: &[Place]) {
+        self.places.copy_from_slice(places);
+        self.write_places();
     }
 
     /// One step of [`STEP_SECS`] over the ground.
@@ -199,7 +212,7 @@ impl Physics {
         self.stop_at_limits(&mut stopped);
         let mut pressed = Pressed::default();
         for part in 0..parts {
-            self.notice_contacts(part, ground, &mut pressed);
+            self.meet_ground(part, ground, &mut pressed);
         }
         let mut before = [Place::default(); MAX_PARTS];
         before[..parts].copy_from_slice(&self.places);
@@ -222,7 +235,7 @@ impl Physics {
     }
 
     /// Which pieces a part touches before a step, and where they press.
-    fn notice_contacts(&mut self, part: usize, ground: &impl Pieces, pressed: &mut Pressed) {
+    fn meet_ground(&mut self, part: usize, ground: &impl Pieces, pressed: &mut Pressed) {
         let mut buffer = [Vector::ZERO; 8];
         let place = self.places[part];
         let outline = corners(&self.parts[part].outline, &place, &mut buffer);
@@ -273,6 +286,11 @@ impl Physics {
         Some([impulse.x, impulse.y, inertia * (motion.spin - spin)])
     }
 
+    /// Takes in what a part touches where it is.
+    pub(super) fn notice_contacts(&mut self, part: usize, ground: &impl Pieces) {
+        self.meet_ground(part, ground, &mut Pressed::default());
+    }
+
     fn read_places(&mut self) {
         let Self { world, robot, hinges, places, .. } = self;
         let joints = world.multibody_joints.get_multibody(*robot).expect(ROBOT_STAYS);
@@ -319,17 +337,26 @@ impl Physics {
 
     /// Sets root and hinges from the places of the parts.
     fn write_places(&mut self) {
+        self.write_root();
         let Self { world, robot, hinges, places, .. } = self;
         let joints = world.multibody_joints.get_multibody_mut(*robot).expect(ROBOT_STAYS);
-        let root = joints.root_mut();
-        let now = root.joint.coords();
-        let Place { center, angle } = places[0];
-        root.joint.apply_displacement(&[center.x - now[0], center.y - now[1], angle - now[2]]);
-        for (link, (i, hinge)) in joints.links_mut().skip(1).zip(hinges.iter().enumerate()) {
-            let angle = places[i + 1].angle - places[hinge.a].angle;
-            let change = angle - link.joint.coords()[2];
+        for (link, hinge) in joints.links_mut().skip(1).zip(hinges) {
+            let change = places[hinge.b].angle - places[hinge.a].angle - link.joint.coords()[2];
             link.joint.apply_displacement(&[change]);
         }
+        self.write_links();
+    }
+
+    fn write_root(&mut self) {
+        let Place { center, angle } = self.places[0];
+        let root = &mut self.joints_mut().root_mut().joint;
+        let now = root.coords();
+        root.apply_displacement(&[center.x - now[0], center.y - now[1], angle - now[2]]);
+    }
+
+    fn write_links(&mut self) {
+        let Self { world, robot, .. } = self;
+        let joints = world.multibody_joints.get_multibody_mut(*robot).expect(ROBOT_STAYS);
         joints.forward_kinematics(&world.bodies, false);
         joints.update_rigid_bodies(&mut world.bodies, true);
     }
@@ -360,11 +387,6 @@ impl Physics {
     /// Whether Box2D would tell of a part that it is in contact.
     pub(super) fn in_contact(&self, part: usize) -> bool {
         self.touches[part].flag
-    }
-
-    /// Sets what contact a part is told to be in.
-    pub(super) fn set_contact(&mut self, part: usize, flag: bool) {
-        self.touches[part].flag = flag;
     }
 
     /// Corners of a part, m.
@@ -405,6 +427,12 @@ impl Physics {
     /// Angle of a hinge, rad.
     pub(super) fn angle(&self, hinge: usize) -> f32 {
         self.joints().link(hinge + 1).expect(ROBOT_STAYS).joint().coords()[2]
+    }
+
+    /// Takes gravity away.
+    #[cfg(test)]
+    pub(super) fn weightless(&mut self) {
+        self.world.gravity = Vector::ZERO;
     }
 
     fn joints(&self) -> &Multibody {

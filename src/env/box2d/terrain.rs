@@ -21,7 +21,7 @@ const SCALE: f64 = 15.0;
 
 /// Which ground a task has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-pub enum Ground {
+pub(super) enum Ground {
     /// Level.
     Flat,
     /// Low bumps.

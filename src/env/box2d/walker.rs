@@ -4,6 +4,7 @@ use bevy::prelude::Component;
 use rapier2d::prelude::Vector;
 use serde::{Deserialize, Serialize};
 
+use super::joints::{Place, turned};
 use super::physics::{GRAVITY, Hinge, Part, Physics, STEP_SECS, box_outline};
 use super::terrain::{Ground, Point, Terrain, block_corners};
 use super::walker_picture;
@@ -38,7 +39,7 @@ const LEG_HALF: [Point; 2] = [[4.0 / 30.0, 17.0 / 30.0], [3.2 / 30.0, 17.0 / 30.
 /// The hip below the hull's origin, m.
 const HIP_M: f32 = -8.0 / 30.0;
 /// Angles that count as 0: those at which Box2D makes the joints.
-const REFERENCE: [f32; 4] = [-0.05, 0.0, 0.05, 0.0];
+pub(super) const REFERENCE: [f32; 4] = [-0.05, 0.0, 0.05, 0.0];
 const HIP_RANGE: [f32; 2] = [-0.8, 1.1];
 const KNEE_RANGE: [f32; 2] = [-1.6, -0.1];
 const TOTAL_MASS_KG: f32 = 6.510223;
@@ -51,38 +52,59 @@ const GROUND_FRICTION: f32 = 2.5;
 /// Thickness of the ground, m: none in Box2D, but rapier needs something to push out of.
 const GROUND_DEPTH_M: f32 = 2.0;
 
-/// A pose: hull origin from [`START_M`] and 0, m, hull angle and joint angles, rad.
-struct Start {
-    hull: [f32; 3],
-    joints: [f32; 4],
-}
+/// Where the parts are: x from [`START_M`], y of a part's origin, m, and its angle, rad; hull, then upper and lower leg of
+/// either side.
+type Start = [[f32; 3]; 5];
 
-/// What Box2D's first step makes of a walker whose legs were created away from their hips.
+/// What Box2D's first step makes of a walker whose legs were created away from their hips: with level ground below, and with
+/// none. Measured.
 const FIRST: [Start; 2] = [
-    Start { hull: [-0.0030, 5.6843, 0.0027], joints: [0.0922, -0.1400, 0.0326, -0.1463] },
-    Start { hull: [-0.0030, 5.6843, 0.0027], joints: [0.0922, -0.1810, 0.0326, -0.2354] },
+    [
+        [-0.0030, 5.684341, 0.002747],
+        [0.0230, 4.8524, 0.044949],
+        [-0.0164, 3.9224, -0.094994],
+        [0.0460, 4.8530, 0.085318],
+        [0.0056, 3.9203, -0.060995],
+    ],
+    [
+        [-0.0030, 5.684341, 0.002747],
+        [0.0230, 4.8524, 0.044938],
+        [-0.0284, 3.7250, -0.136044],
+        [0.0460, 4.8530, 0.085309],
+        [0.0096, 3.7289, -0.150094],
+    ],
 ];
-/// Where its second step starts from, once the legs are pulled out of the ground: without speed.
-const SETTLED: [Start; 2] = [
-    Start { hull: [-0.0187, 5.7326, -0.0052], joints: [0.4354, -0.8835, 0.3381, -0.8819] },
-    Start { hull: [-0.0030, 5.6843, 0.0027], joints: [0.1274, -0.2676, 0.0549, -0.2913] },
+/// What the second step makes of the first case, without speed: feet out of the ground, legs at their hips. Measured.
+const SETTLED: Start = [
+    [-0.0187, 5.7326, -0.0052],
+    [0.1894, 4.9402, 0.3801],
+    [0.1263, 3.9176, -0.5034],
+    [0.1917, 4.9402, 0.3829],
+    [0.1322, 3.9175, -0.4990],
 ];
+/// Speeds of the joints after the first step, rad/s, and how much of the push, 1/m, is in them. Measured.
+const FIRST_SPEEDS: [[(f32, f32); 4]; 2] = [
+    [(0.0021, -0.839), (0.0057, 0.971), (0.0021, -0.839), (-0.0020, 0.871)],
+    [(0.0021, -0.879), (-0.0067, 0.780), (0.0021, -0.879), (-0.0067, 0.780)],
+];
+/// Joint angles to which the legs of the second case move, rad. Measured.
+const HANGING: [f32; 4] = [0.1274, -0.2676, 0.0549, -0.2913];
 
 /// What a task varies.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct WalkerParams {
+pub(super) struct WalkerParams {
     /// What it walks on.
     pub ground: Ground,
 }
 
 /// One walker and its ground.
 #[derive(Component, Clone, Serialize, Deserialize)]
-pub struct Walker {
-    physics: Physics,
+pub(super) struct Walker {
+    pub(super) physics: Physics,
     pub(super) terrain: Terrain,
     /// Speed of the push of the first step, m/s; taken when the first step settles.
-    settling: Option<f32>,
+    pub(super) settling: Option<f32>,
     fallen: bool,
     potential: f64,
     /// Pictures since the reset.
@@ -120,13 +142,24 @@ impl Walker {
         [LIDAR_M * sin, -LIDAR_M * cos]
     }
 
-    fn place(&mut self, start: &Start, velocity: Point) {
-        let [x, y, angle] = start.hull;
-        let (sin, cos) = angle.sin_cos();
-        let center = [cos * HULL_CENTER[0] - sin * HULL_CENTER[1], sin * HULL_CENTER[0] + cos * HULL_CENTER[1]];
-        let joints: [f32; 4] = std::array::from_fn(|i| start.joints[i] + REFERENCE[i]);
-        self.physics.place([START_M + x + center[0], y + center[1], angle], &joints);
-        self.physics.set_velocity(&[velocity[0], velocity[1], 0.0, 0.0, 0.0, 0.0, 0.0]);
+    /// Puts the parts where `start` says, their hinges not yet together, with this velocity of the hull and these speeds
+    /// of the joints.
+    fn place(&mut self, start: &Start, velocity: Point, joints: [f32; 4]) {
+        let mut places = start.map(|[x, y, angle]| Place { center: Vector::new(START_M + x, y), angle });
+        places[0].center += turned(HULL_CENTER.into(), places[0].angle);
+        self.physics.set_places(&places);
+        let [a, b, c, d] = joints;
+        self.physics.set_velocity(&[velocity[0], velocity[1], 0.0, a, b, c, d]);
+    }
+
+    /// What Box2D's second step does before it moves anything.
+    fn settle(&mut self, params: &WalkerParams, push: f32) {
+        if airborne(params) == 0 {
+            self.place(&SETTLED, [push, 0.0], [0.0; 4]);
+        } else {
+            let angles: [f32; 4] = std::array::from_fn(|i| HANGING[i] + REFERENCE[i]);
+            self.physics.set_angles(&angles);
+        }
     }
 
     fn potential(&self) -> f64 {
@@ -175,17 +208,19 @@ impl Environment for Walker {
             self.physics.add_ground(&block_corners(block).map(Vector::from));
         }
         let push = rng.uniform(-START_FORCE_N, START_FORCE_N) as f32 * STEP_SECS / TOTAL_MASS_KG;
-        self.place(&FIRST[airborne(params)], [push, -GRAVITY * STEP_SECS]);
+        let start = airborne(params);
+        let speeds = FIRST_SPEEDS[start].map(|(speed, share)| speed + share * push);
+        self.place(&FIRST[start], [push, -GRAVITY * STEP_SECS], speeds);
+        // The feet that the first step pushed into the ground touch it.
+        FEET.iter().for_each(|&foot| self.physics.notice_contacts(foot, &self.terrain));
         self.settling = Some(push);
-        FEET.iter().for_each(|&foot| self.physics.set_contact(foot, airborne(params) == 0));
         self.fallen = false;
         self.potential = self.potential();
     }
 
     fn step(&mut self, params: &WalkerParams, action: &[f32], _: &mut Rng) -> Outcome {
         if let Some(push) = self.settling.take() {
-            let start = airborne(params);
-            self.place(&SETTLED[start], [push, if start == 1 { -GRAVITY * STEP_SECS } else { 0.0 }]);
+            self.settle(params, push);
         }
         for (joint, &a) in action.iter().enumerate() {
             let speed = if a == 0.0 { 0.0 } else { a.signum() * MOTOR_SPEED[joint] };
