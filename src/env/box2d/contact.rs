@@ -1,138 +1,260 @@
 //! Where a body meets a piece of ground, as Box2D finds it.
 
 use rapier2d::prelude::Vector;
+use serde::{Deserialize, Serialize};
+
+use super::body::{Place, Polygon};
 
 /// Shapes touch below this distance, m: each has a skin of 0.01.
 pub(super) const SKINS_M: f32 = 0.02;
 
-/// Ground that bodies can meet.
+/// Ground that bodies can meet: convex pieces, known by their numbers.
 pub(super) trait Pieces {
-    /// Shows `visit` the number and the corners, counter-clockwise, of each convex piece that may be in columns
-    /// `min..max`, m. A piece of two corners is a segment with two sides.
-    fn near(&self, min: f32, max: f32, visit: &mut dyn FnMut(u16, &[Vector]));
+    /// Visits the pieces that may be in columns `min..=max`, m, in the order of their numbers.
+    fn near(&self, min: f32, max: f32, visit: &mut dyn FnMut(u16));
+    /// The shape of a piece.
+    fn piece(&self, number: u16) -> Polygon;
+    /// Friction coefficient of a piece.
+    fn friction(&self, number: u16) -> f32;
 }
 
-/// Where a body meets a piece.
-#[derive(Clone, Copy, Debug, Default)]
+/// Which of the two shapes a contact's face is on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Side {
+    /// The ground.
+    #[default]
+    Ground,
+    /// The body.
+    Body,
+}
+
+/// A corner of one shape at a face of the other.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Spot {
+    /// The corner: in the body's frame if the face is the ground's, else in the world, m.
+    pub point: Vector,
+    /// Which features met: by it the impulses of the step before are found again.
+    id: [u8; 3],
+    /// Impulse along the normal, N s.
+    pub normal_impulse: f32,
+    /// Impulse along the face, N s.
+    pub tangent_impulse: f32,
+}
+
+/// How a body meets a piece of ground.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Manifold {
+    /// Where the face is.
+    pub side: Side,
+    /// Normal of the face, out of its shape: in the world if it is the ground's, else in the body's frame.
+    normal: Vector,
+    /// A point of the face, in the same frame, m.
+    on_face: Vector,
+    spots: [Spot; 2],
+    count: usize,
+}
+
+/// A point where a body touches the ground.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Touching {
+    /// The corner, m.
+    pub point: Vector,
     /// Out of the ground.
     pub normal: Vector,
-    /// Points and their distances without skins, m.
-    pub points: [(Vector, f32); 2],
-    /// How many of them there are.
-    pub count: usize,
+    /// Distance between the skins, m; negative where they overlap.
+    pub gap: f32,
 }
 
-/// An edge and how far the other shape is in front of it.
-struct Face {
-    from: Vector,
-    to: Vector,
-    normal: Vector,
-    distance: f32,
-}
-
-/// The largest distance of two convex polygons along a normal of an edge of either, m; negative where they overlap.
-pub(super) fn distance(body: &[Vector], piece: &[Vector]) -> f32 {
-    nearest_face(body, piece).distance.max(nearest_face(piece, body).distance)
-}
-
-/// Where a body meets a piece, if it is near enough to touch it.
-pub(super) fn meet(body: &[Vector], piece: &[Vector]) -> Option<Manifold> {
-    let on_piece = nearest_face(piece, body);
-    let on_body = nearest_face(body, piece);
-    if on_piece.distance.max(on_body.distance) >= SKINS_M {
-        return None;
+impl Manifold {
+    /// Whether there is anything.
+    pub(super) fn touches(&self) -> bool {
+        self.count > 0
     }
-    // The ground's normals are steadier, so they are preferred.
-    let (face, other, sign) = if on_body.distance > 0.98 * on_piece.distance + 0.001 {
-        (on_body, piece, -1.0)
+
+    /// The corners at the face.
+    pub(super) fn spots(&self) -> &[Spot] {
+        &self.spots[..self.count]
+    }
+
+    /// The corners at the face.
+    pub(super) fn spots_mut(&mut self) -> &mut [Spot] {
+        &mut self.spots[..self.count]
+    }
+
+    /// One of the points with the body at `place`.
+    pub(super) fn touching(&self, spot: usize, place: &Place) -> Touching {
+        let corner = self.spots[spot].point;
+        let (face, normal, point) = match self.side {
+            Side::Ground => (self.on_face, self.normal, place.point(corner)),
+            Side::Body => (place.point(self.on_face), place.turned(self.normal), corner),
+        };
+        let gap = (point - face).dot(normal) - SKINS_M;
+        Touching { point, normal: if self.side == Side::Ground { normal } else { -normal }, gap }
+    }
+
+    /// The point between the two skins at a spot, and the normal out of the ground.
+    pub(super) fn pressed_at(&self, spot: usize, place: &Place) -> (Vector, Vector) {
+        let Touching { point, normal, gap } = self.touching(spot, place);
+        let toward_face = if self.side == Side::Ground { -normal } else { normal };
+        (point + 0.5 * (gap + SKINS_M) * toward_face, normal)
+    }
+
+    /// Takes the impulses of the same features from an earlier manifold.
+    pub(super) fn inherit(&mut self, earlier: &Self) {
+        for spot in &mut self.spots[..self.count] {
+            if let Some(same) = earlier.spots().iter().find(|it| it.id == spot.id) {
+                (spot.normal_impulse, spot.tangent_impulse) = (same.normal_impulse, same.tangent_impulse);
+            }
+        }
+    }
+}
+
+/// The edge of `shape` that `other` is farthest in front of, and how far.
+fn nearest_face(shape: &Polygon, other: &Polygon) -> (usize, f32) {
+    let mut best = (0, f32::NEG_INFINITY);
+    for (i, (normal, corner)) in shape.normals().iter().zip(shape.corners()).enumerate() {
+        let distance = other.corners().iter().map(|&point| normal.dot(point - corner)).fold(f32::INFINITY, f32::min);
+        if distance > best.1 {
+            best = (i, distance);
+        }
+    }
+    best
+}
+
+/// Where a body at `place`, of this outline, meets a piece; without touching spots if it does not.
+pub(super) fn meet(outline: &Polygon, place: &Place, piece: &Polygon) -> Manifold {
+    let segment = piece.corners().len() == 2;
+    let (ground_face, ground_distance) = if segment {
+        // The side on which the body's center is, even where the body reaches through.
+        let first = usize::from(piece.normals()[0].dot(place.center - piece.corners()[0]) < 0.0);
+        let (normal, corner) = (piece.normals()[first], piece.corners()[first]);
+        let distances = outline.corners().iter().map(|&point| normal.dot(point - corner));
+        (first, distances.fold(f32::INFINITY, f32::min))
     } else {
-        (on_piece, body, 1.0)
+        nearest_face(piece, outline)
     };
-    let mut manifold = Manifold { normal: sign * face.normal, ..Manifold::default() };
-    let along = (face.to - face.from).normalize();
-    let end = (face.to - face.from).dot(along);
-    let (mut from, mut to) = opposing_edge(other, face.normal);
-    let position = |point: Vector| (point - face.from).dot(along);
-    (from, to) = (clipped(from, to, position, 0.0, end), clipped(to, from, position, 0.0, end));
-    for point in [from, to] {
-        let distance = (point - face.from).dot(face.normal);
-        if distance <= SKINS_M {
-            manifold.points[manifold.count] = (point, distance);
+    if ground_distance > SKINS_M {
+        return Manifold::default();
+    }
+    let (body_face, body_distance) = nearest_face(outline, piece);
+    if body_distance > SKINS_M {
+        return Manifold::default();
+    }
+    // The ground's normals are steadier, so its faces are preferred.
+    let on_body =
+        if segment { body_distance > 0.98 * ground_distance + 0.001 } else { body_distance > ground_distance + 0.0005 };
+    let (side, reference, face, incident) =
+        if on_body { (Side::Body, outline, body_face, piece) } else { (Side::Ground, piece, ground_face, outline) };
+    let normal = reference.normals()[face];
+    let [from, to] = reference.edge(face);
+    let opposing = if incident.corners().len() == 2 { 0 } else { opposing_edge(incident, normal) };
+    let ends = incident.edge(opposing);
+    let last = (opposing + 1) % incident.corners().len();
+    // A segment's two ends are one feature.
+    let other = if incident.corners().len() == 2 { opposing } else { last };
+    let clip = [(ends[0], [face as u8, opposing as u8, 0]), (ends[1], [face as u8, other as u8, 0])];
+    let along = Vector::new(-normal.y, normal.x);
+    let beyond = if segment { 0.0 } else { SKINS_M };
+    let next = (face + 1) % reference.corners().len();
+    let mut manifold = Manifold::default();
+    let clipped = clipped(clip, -along, from.dot(-along) + beyond, face as u8)
+        .and_then(|clip| clipped_at(clip, along, to, beyond, next));
+    let Some(clip) = clipped else { return manifold };
+    (manifold.side, manifold.normal, manifold.on_face) = (side, normal, from);
+    if on_body {
+        manifold.normal = place.turned_back(normal);
+        manifold.on_face = place.local(from);
+    }
+    for (point, id) in clip {
+        if normal.dot(point - from) <= SKINS_M {
+            let point = if on_body { point } else { place.local(point) };
+            manifold.spots[manifold.count] = Spot { point, id, ..Spot::default() };
             manifold.count += 1;
         }
     }
-    (manifold.count > 0).then_some(manifold)
+    manifold
 }
 
-/// `from` moved toward `to` until its position along the face is within `low..high`.
-fn clipped(from: Vector, to: Vector, position: impl Fn(Vector) -> f32, low: f32, high: f32) -> Vector {
-    let (start, end) = (position(from), position(to));
-    let within = start.clamp(low, high);
-    if within == start || start == end {
-        from
-    } else {
-        from + (to - from) * ((within - start) / (end - start)).min(1.0)
+/// An end of an edge and which features it comes from.
+type End = (Vector, [u8; 3]);
+
+fn clipped_at(ends: [End; 2], outward: Vector, corner: Vector, beyond: f32, feature: usize) -> Option<[End; 2]> {
+    clipped(ends, outward, corner.dot(outward) + beyond, feature as u8)
+}
+
+/// The part of an edge that is not beyond `offset` in direction `outward`; `None` if nothing is left.
+fn clipped(ends: [End; 2], outward: Vector, offset: f32, feature: u8) -> Option<[End; 2]> {
+    let [first, second] = ends.map(|(point, _)| point.dot(outward) - offset);
+    let cut = || {
+        let part = first / (first - second);
+        (ends[0].0 + part * (ends[1].0 - ends[0].0), [feature, ends[0].1[1], 1])
+    };
+    match (first <= 0.0, second <= 0.0) {
+        (true, true) => Some(ends),
+        (true, false) if first < 0.0 => Some([ends[0], cut()]),
+        (false, true) if second < 0.0 => Some([ends[1], cut()]),
+        _ => None,
     }
 }
 
 /// The edge of `shape` that faces most against `normal`.
-fn opposing_edge(shape: &[Vector], normal: Vector) -> (Vector, Vector) {
-    let edges = edges(shape).map(|(from, to)| (outward(from, to).dot(normal), from, to));
-    let (_, from, to) = edges.min_by(|a, b| a.0.total_cmp(&b.0)).expect("shapes have edges");
-    (from, to)
-}
-
-/// The edge of `shape` that `other` is furthest in front of.
-fn nearest_face(shape: &[Vector], other: &[Vector]) -> Face {
-    let faces = edges(shape).map(|(from, to)| {
-        let normal = outward(from, to);
-        let distance = other.iter().map(|&point| (point - from).dot(normal)).fold(f32::INFINITY, f32::min);
-        Face { from, to, normal, distance }
-    });
-    faces.reduce(|best, face| if face.distance > best.distance { face } else { best }).expect("shapes have edges")
-}
-
-fn edges(shape: &[Vector]) -> impl Iterator<Item = (Vector, Vector)> {
-    let last = shape[shape.len() - 1];
-    shape.iter().scan(last, |from, &to| Some((std::mem::replace(from, to), to)))
-}
-
-fn outward(from: Vector, to: Vector) -> Vector {
-    let edge = to - from;
-    Vector::new(edge.y, -edge.x).normalize()
+fn opposing_edge(shape: &Polygon, normal: Vector) -> usize {
+    let mut best = 0;
+    for (i, it) in shape.normals().iter().enumerate() {
+        if it.dot(normal) < shape.normals()[best].dot(normal) {
+            best = i;
+        }
+    }
+    best
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::env::box2d::body::box_outline;
 
-    fn square(x: f32, y: f32) -> [Vector; 4] {
-        [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)].map(|(dx, dy)| Vector::new(x + dx, y + dy))
+    fn square(y: f32) -> (Polygon, Place) {
+        let place = Place { center: Vector::new(0.5, y + 0.5), angle: 0.0 };
+        (Polygon::new(&box_outline([0.5, 0.5])).at(&place), place)
     }
 
     #[test]
-    fn distance_is_that_of_the_nearest_faces() {
-        let near = |a: f32, b: f32| (a - b).abs() < 1e-5;
-        assert!(near(distance(&square(0.0, 0.0), &square(1.5, 0.2)), 0.5));
-        assert!(near(distance(&square(0.0, 0.0), &square(0.1, -1.25)), 0.25));
-        assert!(near(distance(&square(0.0, 0.0), &square(0.9, 0.1)), -0.1));
-        for y in [-0.3, 1.3] {
-            let segment = [Vector::new(-5.0, y), Vector::new(5.0, y)];
-            assert!(near(distance(&square(0.0, 0.0), &segment), 0.3), "segments have two sides");
-        }
-    }
-
-    #[test]
-    fn a_box_meets_the_ground_with_two_corners_cut_to_the_piece() {
-        let ground = [Vector::new(0.4, 0.0), Vector::new(-5.0, 0.0)];
-        let manifold = meet(&square(0.0, 0.01), &ground).expect("they touch");
-        assert_eq!(manifold.count, 2);
-        assert!((manifold.normal - Vector::Y).length() < 1e-6);
-        let mut columns = manifold.points.map(|(point, _)| point.x);
+    fn a_box_meets_a_segment_with_two_corners_cut_to_the_segment() {
+        let ground = Polygon::new(&[Vector::new(-5.0, 0.0), Vector::new(0.4, 0.0)]);
+        let (outline, place) = square(0.01);
+        let manifold = meet(&outline, &place, &ground);
+        assert_eq!((manifold.spots().len(), manifold.side), (2, Side::Ground));
+        let mut columns = [0, 1].map(|spot| manifold.touching(spot, &place).point.x);
         columns.sort_by(f32::total_cmp);
         assert!(columns[0].abs() < 1e-6 && (columns[1] - 0.4).abs() < 1e-6, "{columns:?}");
-        assert!(manifold.points.iter().all(|(_, distance)| (distance - 0.01).abs() < 1e-6));
-        assert!(meet(&square(0.0, 0.03), &ground).is_none());
+        for spot in 0..2 {
+            let it = manifold.touching(spot, &place);
+            assert!((it.normal - Vector::Y).length() < 1e-6 && (it.gap + 0.01).abs() < 1e-6, "{it:?}");
+            let (point, _) = manifold.pressed_at(spot, &place);
+            assert!((point.y - 0.005).abs() < 1e-6, "between the two: {point}");
+        }
+        let (outline, place) = square(0.03);
+        assert!(!meet(&outline, &place, &ground).touches());
+    }
+
+    #[test]
+    fn a_box_on_the_end_of_a_segment_meets_it_with_its_own_face() {
+        let ground = Polygon::new(&[Vector::new(0.5, -3.0), Vector::new(0.5, 0.0)]);
+        let (outline, place) = square(0.015);
+        let manifold = meet(&outline, &place, &ground);
+        assert_eq!((manifold.spots().len(), manifold.side), (1, Side::Body));
+        let it = manifold.touching(0, &place);
+        assert!((it.normal - Vector::Y).length() < 1e-6 && (it.gap + 0.005).abs() < 1e-6, "{it:?}");
+    }
+
+    #[test]
+    fn impulses_stay_with_their_features() {
+        let ground = Polygon::new(&[Vector::new(-5.0, 0.0), Vector::new(5.0, 0.0)]);
+        let (outline, place) = square(0.01);
+        let mut earlier = meet(&outline, &place, &ground);
+        earlier.spots_mut()[1].normal_impulse = 3.0;
+        let mut later = meet(&outline, &place, &ground);
+        later.inherit(&earlier);
+        assert_eq!([0, 1].map(|spot| later.spots()[spot].normal_impulse), [0.0, 3.0]);
     }
 }

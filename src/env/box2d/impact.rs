@@ -1,164 +1,201 @@
-//! Box2D's continuous collision: a body that would enter the ground within a step stops where it meets it, alone, and goes
-//! on for the rest of the step.
+//! When a moving body meets a piece of ground: Box2D's conservative advancement.
 
 use rapier2d::prelude::Vector;
 
-use super::contact::{Manifold, Pieces, SKINS_M, distance, meet};
-use super::joints::{Inverse, LINEAR_SLOP, Place, turned};
-use super::physics::STEP_SECS;
+use super::body::{Place, Polygon};
+use super::contact::SKINS_M;
+use super::joint::LINEAR_SLOP;
 
-/// Distance at which a body stops, m.
+/// Distance at which a body has met the ground, m.
 const TARGET_M: f32 = SKINS_M - 3.0 * LINEAR_SLOP;
 const TOLERANCE_M: f32 = 0.25 * LINEAR_SLOP;
-const SWEEPS: usize = 20;
-/// Most pieces a body meets at once.
-pub(super) const MAX_PIECES: usize = 8;
+const MAX_ROUNDS: usize = 20;
+const MAX_HALVINGS: usize = 50;
+/// Most corners that are pushed back one by one.
+const MAX_CORNERS_PUSHED: usize = 8;
 
-/// A body that moves.
-pub(super) struct Moving<'a> {
-    /// Its corners from its center of mass.
-    pub outline: &'a [Vector],
-    /// What moves it.
-    pub inverse: Inverse,
-    /// Friction with the ground.
-    pub friction: f32,
-}
-
-/// Where a body is and how fast it moves.
+/// The features of a body and a piece that are nearest to each other.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Motion {
-    /// Where.
-    pub place: Place,
-    /// Velocity of the center of mass, m/s.
-    pub linear: Vector,
-    /// Spin, rad/s.
-    pub spin: f32,
+enum Nearest {
+    /// Two corners, in this direction from the ground's to the body's.
+    Corners(Vector),
+    /// A face of the ground: a point of it, and its normal to the body's side.
+    GroundFace(Vector, Vector),
+    /// A face of the body: a point of it and its normal to the ground's side, in the body's frame.
+    BodyFace(Vector, Vector),
 }
 
-/// Corners of a body.
-pub(super) fn corners<'a>(outline: &[Vector], place: &Place, buffer: &'a mut [Vector; 8]) -> &'a [Vector] {
-    for (corner, point) in buffer.iter_mut().zip(outline) {
-        *corner = place.center + turned(*point, place.angle);
-    }
-    &buffer[..outline.len()]
+/// A body on its way, and a piece of ground in front of it.
+struct Approach<'a> {
+    shape: &'a Polygon,
+    start: Place,
+    end: Place,
+    piece: &'a Polygon,
 }
 
-impl Moving<'_> {
-    fn distance(&self, place: &Place, piece: &[Vector]) -> f32 {
-        distance(corners(self.outline, place, &mut [Vector::ZERO; 8]), piece)
-    }
-
-    /// The part of the way from `start` to `end` after which the body meets the piece, if it does.
-    pub(super) fn time_of_impact(&self, start: &Place, end: &Place, piece: &[Vector]) -> Option<f32> {
-        if self.distance(end, piece) >= TARGET_M {
-            return None;
+/// Which part of the way from `start` to `end` is over when a shape meets a piece, if it does; `None` too if they overlap
+/// at the start.
+pub(super) fn time_of_impact(shape: &Polygon, start: Place, end: Place, piece: &Polygon) -> Option<f32> {
+    let approach = Approach { shape, start, end, piece };
+    let mut time = 0.0;
+    for _ in 0..MAX_ROUNDS {
+        let (distance, nearest) = approach.nearest(&approach.place(time))?;
+        if distance < TARGET_M + TOLERANCE_M {
+            return Some(time);
         }
-        let at_start = self.distance(start, piece);
-        if at_start <= 0.0 {
-            return None;
-        }
-        let (mut free, mut met) = (0.0, 1.0);
-        if at_start < TARGET_M + TOLERANCE_M {
-            return Some(0.0);
-        }
-        for _ in 0..10 {
-            let middle = 0.5 * (free + met);
-            if self.distance(&between(start, end, middle), piece) < TARGET_M { met = middle } else { free = middle }
-        }
-        Some(free)
-    }
-
-    /// Goes on for `rest` of a step from where the body met the ground in columns `min..max`; calls `touched` for each piece
-    /// that it touches.
-    pub(super) fn go_on(
-        &self,
-        motion: &mut Motion,
-        rest: f32,
-        (min, max): (f32, f32),
-        ground: &impl Pieces,
-        mut touched: impl FnMut(u16),
-    ) {
-        let mut manifolds = [Manifold::default(); MAX_PIECES];
-        let mut count = 0;
-        let mut buffer = [Vector::ZERO; 8];
-        let outline = corners(self.outline, &motion.place, &mut buffer);
-        ground.near(min, max, &mut |number, piece| {
-            if let Some(manifold) = meet(outline, piece)
-                && count < MAX_PIECES
-            {
-                touched(number);
-                manifolds[count] = manifold;
-                count += 1;
+        let mut late = 1.0;
+        for _ in 0..MAX_CORNERS_PUSHED {
+            let (late_gap, corner) = approach.deepest(nearest, late);
+            if late_gap > TARGET_M + TOLERANCE_M {
+                return None;
             }
-        });
-        let manifolds = &manifolds[..count];
-        self.push_out(&mut motion.place, manifolds);
-        self.stop(motion, manifolds);
-        motion.place.center += rest * STEP_SECS * motion.linear;
-        motion.place.angle += rest * STEP_SECS * motion.spin;
-    }
-
-    fn push_out(&self, place: &mut Place, manifolds: &[Manifold]) {
-        let start = *place;
-        for _ in 0..SWEEPS {
-            let mut least = 0.0f32;
-            for manifold in manifolds {
-                for (point, distance) in &manifold.points[..manifold.count] {
-                    let local = turned(*point - start.center, place.angle - start.angle);
-                    let moved = place.center + local - *point;
-                    let overlap = distance + moved.dot(manifold.normal) - SKINS_M;
-                    least = least.min(overlap);
-                    push(place, &self.inverse, local, manifold.normal, 0.75 * (overlap + LINEAR_SLOP));
-                }
+            if late_gap > TARGET_M - TOLERANCE_M {
+                time = late;
+                break;
             }
-            if least >= -1.5 * LINEAR_SLOP {
-                return;
+            let gap = approach.gap(nearest, corner, time);
+            if gap < TARGET_M - TOLERANCE_M {
+                return None;
             }
+            if gap <= TARGET_M + TOLERANCE_M {
+                return Some(time);
+            }
+            late = approach.crossing(nearest, corner, (time, gap), (late, late_gap));
         }
     }
+    None
+}
 
-    /// Takes away the speed into the ground, and friction's share of that along it.
-    fn stop(&self, motion: &mut Motion, manifolds: &[Manifold]) {
-        let mut impulses = [[[0.0f32; 2]; 2]; MAX_PIECES];
-        let Inverse { mass, inertia } = self.inverse;
-        for _ in 0..SWEEPS {
-            for (manifold, impulses) in manifolds.iter().zip(&mut impulses) {
-                let normal = manifold.normal;
-                let tangent = Vector::new(normal.y, -normal.x);
-                for ((point, _), impulse) in manifold.points[..manifold.count].iter().zip(impulses) {
-                    let arm = *point - motion.place.center;
-                    let mut apply = |direction: Vector, sum: &mut f32, bounds: (f32, f32)| {
-                        let lever = arm.perp_dot(direction);
-                        let speed = motion.linear.dot(direction) + motion.spin * lever;
-                        let wanted = (*sum - speed / (mass + inertia * lever * lever)).clamp(bounds.0, bounds.1);
-                        let impulse = wanted - std::mem::replace(sum, wanted);
-                        motion.linear += mass * impulse * direction;
-                        motion.spin += inertia * impulse * lever;
-                    };
-                    let grip = self.friction * impulse[0];
-                    apply(tangent, &mut impulse[1], (-grip, grip));
-                    apply(normal, &mut impulse[0], (0.0, f32::MAX));
-                }
+impl Approach<'_> {
+    fn place(&self, time: f32) -> Place {
+        self.start.toward(&self.end, time)
+    }
+
+    /// The shapes' distance and their nearest features; `None` if they overlap.
+    fn nearest(&self, place: &Place) -> Option<(f32, Nearest)> {
+        let outline = self.shape.at(place);
+        let mut best = (f32::INFINITY, Nearest::Corners(Vector::Y));
+        let segment = self.piece.corners().len() == 2;
+        let mut apart = false;
+        // A segment has two edges of opposite normals; its corners are the same for both.
+        for (i, (&normal, &from)) in self.piece.normals().iter().zip(self.piece.corners()).enumerate() {
+            let [_, to] = self.piece.edge(i);
+            let mut in_front = true;
+            for &corner in outline.corners() {
+                let height = normal.dot(corner - from);
+                in_front &= height > 0.0;
+                consider(&mut best, corner, (from, to), 1.0, || {
+                    Nearest::GroundFace(0.5 * (from + to), if segment && height < 0.0 { -normal } else { normal })
+                });
             }
+            apart |= in_front;
         }
+        for (i, (&normal, &from)) in outline.normals().iter().zip(outline.corners()).enumerate() {
+            let [_, to] = outline.edge(i);
+            let mut in_front = true;
+            for &corner in self.piece.corners() {
+                in_front &= normal.dot(corner - from) > 0.0;
+                consider(&mut best, corner, (from, to), -1.0, || {
+                    let [from, to] = self.shape.edge(i);
+                    Nearest::BodyFace(0.5 * (from + to), self.shape.normals()[i])
+                });
+            }
+            apart |= in_front;
+        }
+        (apart && best.0 > 0.0).then(|| (best.0.sqrt(), best.1))
+    }
+
+    /// The gap along the nearest features at a time, at the corner where it is smallest.
+    fn deepest(&self, nearest: Nearest, time: f32) -> (f32, Deepest) {
+        let place = self.place(time);
+        let corner = match nearest {
+            Nearest::Corners(axis) => (self.piece.farthest(axis), self.shape.farthest(place.turned_back(-axis))),
+            Nearest::GroundFace(_, normal) => (0, self.shape.farthest(place.turned_back(-normal))),
+            Nearest::BodyFace(_, normal) => (self.piece.farthest(-place.turned(normal)), 0),
+        };
+        (self.gap_at(nearest, corner, &place), corner)
+    }
+
+    fn gap(&self, nearest: Nearest, corner: Deepest, time: f32) -> f32 {
+        self.gap_at(nearest, corner, &self.place(time))
+    }
+
+    fn gap_at(&self, nearest: Nearest, (of_piece, of_shape): Deepest, place: &Place) -> f32 {
+        let ground = self.piece.corners()[of_piece];
+        let body = || place.point(self.shape.corners()[of_shape]);
+        match nearest {
+            Nearest::Corners(axis) => (body() - ground).dot(axis),
+            Nearest::GroundFace(on_face, normal) => (body() - on_face).dot(normal),
+            Nearest::BodyFace(on_face, normal) => (ground - place.point(on_face)).dot(place.turned(normal)),
+        }
+    }
+
+    /// When the gap at a corner is the target, between a time at which it is larger and one at which it is smaller.
+    fn crossing(&self, nearest: Nearest, corner: Deepest, mut before: (f32, f32), mut after: (f32, f32)) -> f32 {
+        let last = after.0;
+        for round in 0..MAX_HALVINGS {
+            let time = if round % 2 == 1 {
+                before.0 + (TARGET_M - before.1) * (after.0 - before.0) / (after.1 - before.1)
+            } else {
+                0.5 * (before.0 + after.0)
+            };
+            let gap = self.gap(nearest, corner, time);
+            if (gap - TARGET_M).abs() < TOLERANCE_M {
+                return time;
+            }
+            if gap > TARGET_M { before = (time, gap) } else { after = (time, gap) }
+        }
+        last
     }
 }
 
-/// Pushes a place along `normal` at `arm` from its center by what an overlap (negative) asks for.
-pub(super) fn push(place: &mut Place, inverse: &Inverse, arm: Vector, normal: Vector, overlap: f32) {
-    let lever = arm.perp_dot(normal);
-    let impulse = -overlap.clamp(-MAX_CORRECTION_M, 0.0) / (inverse.mass + inverse.inertia * lever * lever);
-    place.center += inverse.mass * impulse * normal;
-    place.angle += inverse.inertia * impulse * lever;
+/// The corners of piece and shape between which a gap is smallest.
+type Deepest = (usize, usize);
+
+/// Takes in the distance of a corner from an edge of the other shape. `sign` is 1 if the corner is the body's.
+fn consider(
+    best: &mut (f32, Nearest),
+    corner: Vector,
+    (from, to): (Vector, Vector),
+    sign: f32,
+    face: impl FnOnce() -> Nearest,
+) {
+    let edge = to - from;
+    let along = (corner - from).dot(edge) / edge.length_squared();
+    let nearest = from + along.clamp(0.0, 1.0) * edge;
+    let distance = (corner - nearest).length_squared();
+    if distance < best.0 {
+        let inside = along > 0.0 && along < 1.0;
+        let feature = if inside { face() } else { Nearest::Corners(sign * (corner - nearest).normalize_or_zero()) };
+        *best = (distance, feature);
+    }
 }
 
-/// Most that a push moves, m.
-const MAX_CORRECTION_M: f32 = 0.2;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::box2d::body::box_outline;
 
-/// The place `part` of the way from `start` to `end`.
-pub(super) fn between(start: &Place, end: &Place, part: f32) -> Place {
-    Place {
-        center: start.center + part * (end.center - start.center),
-        angle: start.angle + part * (end.angle - start.angle),
+    fn at(x: f32, y: f32, angle: f32) -> Place {
+        Place { center: Vector::new(x, y), angle }
+    }
+
+    #[test]
+    fn a_body_meets_a_face_a_corner_and_nothing() {
+        let shape = Polygon::new(&box_outline([0.5, 0.5]));
+        let ground = Polygon::new(&[Vector::new(-1.0, 0.0), Vector::new(1.0, 0.0)]);
+        let met = |start, end| time_of_impact(&shape, start, end, &ground);
+        let near = |found: Option<f32>, expected: f32| found.is_some_and(|it| (it - expected).abs() < 0.002);
+        assert!(near(met(at(0.0, 1.5, 0.0), at(0.0, 0.5, 0.0)), 0.995), "flat on the face");
+        assert!(near(met(at(0.0, -1.5, 0.0), at(0.0, -0.5, 0.0)), 0.995), "and from below");
+        let tip = 0.5f32.sqrt();
+        assert!(near(met(at(0.0, 1.0 + tip, 0.785398), at(0.0, tip, 0.785398)), 0.995), "with a corner");
+        assert!(near(met(at(1.5 + 1.0, 0.1, 0.0), at(1.5, 0.1, 0.0)), 0.995), "from the side, at its end");
+        assert!(met(at(0.0, 1.5, 0.0), at(0.0, 0.6, 0.0)).is_none(), "too short a way");
+        assert!(met(at(0.0, 0.3, 0.0), at(0.0, -0.6, 0.0)).is_none(), "in it from the start");
+        assert_eq!(met(at(0.0, 0.505, 0.0), at(0.0, 0.4, 0.0)), Some(0.0), "there already");
+        let turned = met(at(0.0, 0.6, 0.0), at(0.0, 0.6, 0.785398)).expect("a turn brings a corner down");
+        let lowest = shape.at(&at(0.0, 0.6, 0.785398 * turned)).corners().iter().fold(9.0, |low, it| it.y.min(low));
+        assert!((lowest - TARGET_M).abs() <= TOLERANCE_M, "{lowest}");
     }
 }

@@ -4,11 +4,12 @@ use bevy::prelude::Component;
 use rapier2d::prelude::Vector;
 use serde::{Deserialize, Serialize};
 
+use super::body::{Body, Polygon, box_outline};
 use super::contact::Pieces;
 use super::exhaust::{Engine, Exhaust};
-use super::joints::Place;
+use super::joint::Joint;
 use super::lander_picture;
-use super::physics::{GRAVITY, Hinge, Part, Physics, STEP_SECS, box_outline};
+use super::physics::{Physics, STEP_SECS};
 use super::terrain::Point;
 use crate::env::{Environment, Field, Layout, Outcome};
 use crate::paint::Canvas;
@@ -30,40 +31,24 @@ const SIDE_POWER: f32 = 0.6;
 /// Largest force of the first step along each axis, N.
 const START_FORCE_N: f64 = 600.0;
 
-const HULL: [[f32; 2]; 6] = [[-14.0, 17.0], [-17.0, 0.0], [-17.0, -10.0], [17.0, -10.0], [17.0, 0.0], [14.0, 17.0]];
-/// Center of mass of the hull above the lander's origin, m.
-pub(super) const HULL_CENTER_M: f32 = 0.101307;
-const LEG_HALF: [f32; 2] = [2.0 / 30.0, 8.0 / 30.0];
+const HULL: [Point; 6] = [[-14.0, 17.0], [-17.0, 0.0], [-17.0, -10.0], [17.0, -10.0], [17.0, 0.0], [14.0, 17.0]];
+const HULL_DENSITY: f32 = 5.0;
+const HULL_FRICTION: f32 = 0.1;
+const LEG_HALF: Point = [2.0 / 30.0, 8.0 / 30.0];
+const LEG_DENSITY: f32 = 1.0;
+const LEG_FRICTION: f32 = 0.2;
+/// Where legs are made: left and right of the lander's origin, m, turned outward, rad. They are pulled to their hinges at
+/// once.
+const LEG_AWAY: (f32, f32) = (20.0 / 30.0, 0.05);
 /// From a leg's center to its hinge, m; x for the left leg, the right leg's is negative.
-const LEG_ANCHOR: [f32; 2] = [20.0 / 30.0, 0.6];
-/// Angle of each leg at which its hinge counts as 0, rad: right, left.
-const LEG_REFERENCE: [f32; 2] = [-0.05, 0.05];
+const LEG_ANCHOR: Point = [20.0 / 30.0, 0.6];
 /// Range of the right leg's hinge, rad. The left one's is mirrored.
 const LEG_RANGE: [f32; 2] = [0.4, 0.9];
-/// Angle of the right hinge that Box2D's first step leaves, rad.
-const LEG_START: f32 = 0.5419;
 const LEG_MOTOR_SPEED: f32 = 0.3;
 const LEG_MOTOR_TORQUE: f32 = 40.0;
-/// How much Box2D's first step lifts the hull when it pulls the legs down to their hinges, m.
-const SNAP_M: f32 = 0.0061;
-/// Spin that the start force gives, rad/s for each m/s to the right (measured in Box2D).
-const START_SPIN: f32 = -0.113;
-const TOTAL_MASS_KG: f32 = 4.958889;
 
-/// Sweeps of the velocity solver.
-const SWEEPS: usize = 30;
-/// Share of the craft's inertia that is legs orbiting the hull. Box2D moves a body straight ahead for a step and then pulls
-/// it back to its hinge, at which the orbiting part of the angular momentum shrinks by the cosine of the turn.
-const ORBIT_SHARE: f32 = 0.134;
-
-const GROUND_FRICTION: f32 = 0.1;
-/// Thickness of the ground, m: none in Box2D, but rapier needs something to push out of.
-const GROUND_DEPTH_M: f32 = 1.5;
-
-/// Below this speed, m/s, and spin, rad/s, a body is calm.
-const CALM: (f32, f32) = (0.01, 0.0349);
-/// Calm steps after which everything falls asleep.
-const CALM_STEPS: u8 = 25;
+/// Friction coefficients of the ground's line, and of the base line at height 0 that is hidden under it.
+const GROUND_FRICTION: [f32; 2] = [0.1, 0.2];
 
 /// What a lander should do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -92,8 +77,6 @@ pub(super) struct Lander {
     /// Ends of the flat stretch, m.
     pub(super) pad: [f32; 2],
     pub(super) goal: Point,
-    crashed: bool,
-    calm_steps: u8,
     potential: f64,
     pub(super) exhaust: Exhaust,
     pub(super) palette: Seed,
@@ -110,25 +93,19 @@ const OBSERVATION: [Field; 6] = [
 const ACTION: [Field; 2] = [Field::new("main engine", 1, "1"), Field::new("side engines", 1, "1")];
 
 impl Lander {
-    /// Position of the lander's origin, m.
-    fn origin(&self) -> Vector {
-        self.physics.pose(0).transform_point(Vector::new(0.0, -HULL_CENTER_M))
+    /// Hull, right leg and left leg.
+    pub(super) fn bodies(&self) -> &[Body] {
+        self.physics.bodies()
     }
 
-    /// Corners of hull (0), right leg (1) or left leg (2), m.
-    pub(super) fn outline<'a>(&self, part: usize, buffer: &'a mut [Vector; 8]) -> &'a [Vector] {
-        self.physics.outline(part, buffer)
-    }
-
-    /// Whether everything is at rest.
-    pub(super) fn asleep(&self) -> bool {
-        self.calm_steps >= CALM_STEPS
+    fn hull(&self) -> &Body {
+        self.physics.body(0)
     }
 
     /// Fires the engines; their powers, 0 when off.
     pub(super) fn fire(&mut self, action: &[f32], rng: &mut Rng) -> (f32, f32) {
         let (d1, d2) = (rng.uniform(-1.0, 1.0) as f32 / 30.0, rng.uniform(-1.0, 1.0) as f32 / 30.0);
-        let (sin, cos) = self.physics.root_angle().sin_cos();
+        let (sin, cos) = self.hull().place.angle.sin_cos();
         let (down, left) = (Vector::new(sin, -cos), Vector::new(-cos, -sin));
         let main = if action[0] > 0.0 { 0.5 + 0.5 * action[0].min(1.0) } else { 0.0 };
         let side = if action[1].abs() > 0.5 { action[1].abs().min(1.0) } else { 0.0 };
@@ -146,55 +123,29 @@ impl Lander {
 
     /// An impulse of `scale * offset` at `at` from the origin, and the opposite one on a particle.
     fn thrust(&mut self, engine: Engine, offset: Vector, at: Vector, scale: f32, power: f32) {
-        let (impulse, at) = (scale * offset, self.origin() + at);
-        let arm = at - self.physics.pose(0).translation;
-        self.physics.push(0, [impulse.x, impulse.y, arm.perp_dot(impulse)]);
-        self.calm_steps = 0;
+        let (impulse, at) = (scale * offset, self.hull().origin() + at);
+        self.physics.push(0, impulse, at);
         self.exhaust.emit(engine, at, -impulse, power);
     }
 
     fn advance(&mut self) {
         self.exhaust.fall(&self.ground.corners);
-        if self.asleep() {
-            return;
-        }
         self.physics.step(&self.ground);
-        // Rapier's joints lose nothing of a spin, Box2D's do.
-        let turn = self.physics.velocity()[2] * STEP_SECS;
-        self.physics.scale_spin(1.0 - ORBIT_SHARE * (1.0 - turn.cos()));
-        self.crashed |= self.physics.in_contact(0);
-        self.calm_steps = if self.calm() { self.calm_steps + 1 } else { 0 };
-        if self.asleep() {
-            self.physics.stop();
-        }
-    }
-
-    /// Whether hull and legs all but rest.
-    fn calm(&self) -> bool {
-        let velocity = self.physics.velocity();
-        let (linear, spin) = (Vector::new(velocity[0], velocity[1]), velocity[2]);
-        let calm = |linear: Vector, spin: f32| linear.length() <= CALM.0 && spin.abs() <= CALM.1;
-        let turned = |spin: f32, arm: Vector| Vector::new(-spin * arm.y, spin * arm.x);
-        let hinge = self.origin();
-        let at_hinge = linear + turned(spin, hinge - self.physics.pose(0).translation);
-        calm(linear, spin)
-            && (1..3).all(|leg| {
-                let spin = spin + velocity[2 + leg];
-                calm(at_hinge + turned(spin, self.physics.pose(leg).translation - hinge), spin)
-            })
     }
 
     fn state(&self) -> [f32; 8] {
-        let (origin, velocity) = (self.origin(), self.physics.velocity());
+        let hull = self.hull();
+        let (origin, velocity) = (hull.origin(), hull.motion.velocity);
+        let contact = |leg| f32::from(u8::from(self.physics.body(leg).contact));
         [
             (origin.x - MIDDLE_M) / MIDDLE_M,
             (origin.y - STANDING_M) / MIDDLE_M,
-            velocity[0] * MIDDLE_M * STEP_SECS,
-            velocity[1] * MIDDLE_M * STEP_SECS,
-            self.physics.root_angle(),
-            20.0 * velocity[2] * STEP_SECS,
-            f32::from(u8::from(self.physics.in_contact(1))),
-            f32::from(u8::from(self.physics.in_contact(2))),
+            velocity.x * MIDDLE_M * STEP_SECS,
+            velocity.y * MIDDLE_M * STEP_SECS,
+            hull.place.angle,
+            20.0 * hull.motion.spin * STEP_SECS,
+            contact(1),
+            contact(2),
         ]
     }
 
@@ -204,9 +155,9 @@ impl Lander {
         let potential = -100.0 * state[0].hypot(state[1]) - 100.0 * state[2].hypot(state[3]) - 100.0 * state[4].abs()
             + 10.0 * (state[6] + state[7]);
         let gain = potential - std::mem::replace(&mut self.potential, potential);
-        let reward = if self.asleep() {
+        let reward = if self.physics.asleep() {
             100.0
-        } else if self.crashed || state[0].abs() >= 1.0 {
+        } else if self.hull().touched || state[0].abs() >= 1.0 {
             -100.0
         } else {
             gain - 0.3 * f64::from(main) - 0.03 * f64::from(side)
@@ -215,7 +166,7 @@ impl Lander {
     }
 
     fn goal_reward(&self, main: f32, side: f32) -> f64 {
-        let origin = self.origin();
+        let origin = self.hull().origin();
         if origin.y < STANDING_M {
             return 0.0;
         }
@@ -232,12 +183,24 @@ pub(super) struct Moon {
 }
 
 impl Pieces for Moon {
-    fn near(&self, min: f32, max: f32, visit: &mut dyn FnMut(u16, &[Vector])) {
-        for (edge, number) in self.corners.windows(2).zip(0..) {
+    fn near(&self, min: f32, max: f32, visit: &mut dyn FnMut(u16)) {
+        visit(0);
+        for (edge, number) in self.corners.windows(2).zip(1..) {
             if edge[0][0] <= max && min <= edge[1][0] {
-                visit(number, &[Vector::from(edge[0]), Vector::from(edge[1])]);
+                visit(number);
             }
         }
+    }
+
+    fn piece(&self, number: u16) -> Polygon {
+        match usize::from(number) {
+            0 => Polygon::new(&[Vector::ZERO, Vector::new(SIZE_M, 0.0)]),
+            edge => Polygon::new(&[self.corners[edge - 1].into(), self.corners[edge].into()]),
+        }
+    }
+
+    fn friction(&self, number: u16) -> f32 {
+        GROUND_FRICTION[usize::from(number == 0)]
     }
 }
 
@@ -258,12 +221,10 @@ impl Environment for Lander {
 
     fn new(_: &LanderParams, rng: &mut Rng) -> Self {
         Self {
-            physics: physics(),
+            physics: robot(Vector::ZERO),
             ground: Moon::default(),
             pad: [0.0; 2],
             goal: [0.0; 2],
-            crashed: false,
-            calm_steps: 0,
             potential: 0.0,
             exhaust: Exhaust::default(),
             palette: Seed::new(rng.next_u64()),
@@ -272,13 +233,6 @@ impl Environment for Lander {
 
     fn reset(&mut self, params: &LanderParams, rng: &mut Rng) {
         (self.ground, self.pad) = moon(rng);
-        self.physics = physics();
-        for edge in self.ground.corners.windows(2) {
-            let [left, right] = [edge[0], edge[1]].map(|[x, y]| Vector::new(x, y));
-            let down = Vector::new(0.0, GROUND_DEPTH_M);
-            self.physics.add_ground(&[left - down, right - down, right, left]);
-        }
-        (self.crashed, self.calm_steps) = (false, 0);
         self.exhaust.clear();
         self.palette = Seed::new(rng.next_u64());
 
@@ -303,10 +257,10 @@ impl Environment for Lander {
                 [rng.uniform(0.4 * middle, 1.6 * middle) as f32, rng.uniform(1.2 * middle, 1.6 * middle) as f32]
             }
         };
-        self.first_step([x, y], force);
-        if takeoff {
-            (0..5).for_each(|_| self.advance());
-        }
+        self.physics = robot(Vector::new(x, y));
+        self.physics.start(&self.ground);
+        self.physics.push(0, STEP_SECS * Vector::from(force), self.hull().place.center);
+        (0..if takeoff { 6 } else { 1 }).for_each(|_| self.advance());
         if params.goal == Goal::Land {
             self.land_reward(0.0, 0.0);
         }
@@ -324,7 +278,7 @@ impl Environment for Lander {
     fn observe(&self, params: &LanderParams, row: &mut [f32]) {
         row[..8].copy_from_slice(&self.state());
         if params.goal != Goal::Land {
-            let origin = self.origin();
+            let origin = self.hull().origin();
             row[8] = (self.goal[0] - origin.x) / MIDDLE_M;
             row[9] = (self.goal[1] - origin.y) / MIDDLE_M;
         }
@@ -343,20 +297,6 @@ impl Environment for Lander {
     }
 }
 
-impl Lander {
-    /// The first step in closed form: Box2D pulls the legs to their hinges without giving them speed, and the start force
-    /// moves and turns the craft.
-    fn first_step(&mut self, [x, y]: Point, force: [f32; 2]) {
-        let speed = |force: f32| force * STEP_SECS / TOTAL_MASS_KG;
-        let velocity = [speed(force[0]), speed(force[1]) - GRAVITY * STEP_SECS];
-        let spin = START_SPIN * velocity[0];
-        let center = Vector::new(x, y + HULL_CENTER_M + SNAP_M) + STEP_SECS * Vector::from(velocity);
-        let root = Place { center, angle: spin * STEP_SECS };
-        self.physics.place(root, &[LEG_START + LEG_REFERENCE[0], -LEG_START + LEG_REFERENCE[1]]);
-        self.physics.set_velocity(&[velocity[0], velocity[1], spin, -LEG_MOTOR_SPEED, LEG_MOTOR_SPEED]);
-    }
-}
-
 /// The ground's corners and the ends of its flat stretch, m.
 fn moon(rng: &mut Rng) -> (Moon, [f32; 2]) {
     let columns = if rng.chance(0.5) { 7 } else { 9 };
@@ -369,28 +309,24 @@ fn moon(rng: &mut Rng) -> (Moon, [f32; 2]) {
     (Moon { corners }, [x(middle - 1), x(middle + 1)])
 }
 
-/// A lander without ground.
-fn physics() -> Physics {
-    let hull = Part {
-        outline: HULL.map(|[x, y]| Vector::new(x / 30.0, y / 30.0 - HULL_CENTER_M)).to_vec(),
-        mass: 4.816667,
-        inertia: 0.783881,
-        friction: 0.1,
-    };
-    let leg = |side: usize| {
-        let part = Part { outline: box_outline(LEG_HALF), mass: 0.071111, inertia: 0.001791, friction: 0.2 };
-        let sign = [-1.0, 1.0][side];
-        let range = if side == 0 { LEG_RANGE } else { [-LEG_RANGE[1], -LEG_RANGE[0]] };
-        let hinge = Hinge {
-            parent: 0,
-            parent_anchor: Vector::new(0.0, -HULL_CENTER_M),
-            anchor: Vector::new(sign * LEG_ANCHOR[0], LEG_ANCHOR[1]),
-            limits: range.map(|angle| angle + LEG_REFERENCE[side]),
-        };
-        (part, hinge)
-    };
-    let mut physics = Physics::new(&hull, &[leg(0), leg(1)], GROUND_FRICTION, SWEEPS);
-    physics.drive(0, -LEG_MOTOR_SPEED, LEG_MOTOR_TORQUE);
-    physics.drive(1, LEG_MOTOR_SPEED, LEG_MOTOR_TORQUE);
-    physics
+/// A lander with its origin at a place, its legs not yet at their hinges.
+fn robot(origin: Vector) -> Physics {
+    let hull = Body::new(&HULL.map(|[x, y]| Vector::new(x, y) / 30.0), HULL_DENSITY, HULL_FRICTION, origin, 0.0);
+    let (mut bodies, mut joints) = (vec![hull], Vec::new());
+    for side in [-1.0, 1.0] {
+        let (away, turn) = LEG_AWAY;
+        let at = origin - Vector::new(side * away, 0.0);
+        bodies.push(Body::new(&box_outline(LEG_HALF), LEG_DENSITY, LEG_FRICTION, at, side * turn));
+        joints.push(Joint {
+            b: joints.len() + 1,
+            anchor_a: -bodies[0].center,
+            anchor_b: Vector::new(side * LEG_ANCHOR[0], LEG_ANCHOR[1]),
+            reference: side * turn,
+            limits: if side < 0.0 { LEG_RANGE } else { [-LEG_RANGE[1], -LEG_RANGE[0]] },
+            motor_speed: side * LEG_MOTOR_SPEED,
+            motor_torque: LEG_MOTOR_TORQUE,
+            ..Joint::default()
+        });
+    }
+    Physics::new(bodies, joints)
 }

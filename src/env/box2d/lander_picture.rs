@@ -1,8 +1,7 @@
 //! What the lander looks like. The reference draws at 400x400 and shrinks; this draws at 224x224 at once, so edges are
 //! not smoothed and an outline of less than a pixel is painted half as strong.
 
-use rapier2d::prelude::Vector;
-
+use super::body::MAX_CORNERS;
 use super::lander::{Goal, Lander, LanderParams, PAD_M, SIZE_M};
 use super::terrain::Point;
 use crate::paint::{CANVAS_SIZE, Canvas, Color};
@@ -66,11 +65,10 @@ pub(super) fn draw(lander: &Lander, params: &LanderParams, canvas: &mut dyn Canv
         let dim = glow(0.5 * particle.life);
         canvas.disc(x, y, 2, Color::rgb(glow(0.15 + particle.life), dim, dim));
     }
-    let mut buffer = [Vector::ZERO; 8];
-    for body in 0..3 {
-        let mut corners = [(0, 0); 8];
-        let outline = lander.outline(body, &mut buffer).iter();
-        let count = corners.iter_mut().zip(outline).map(|(corner, &point)| *corner = pixel(point.into())).count();
+    for body in lander.bodies() {
+        let (outline, mut corners) = (body.outline(), [(0, 0); MAX_CORNERS]);
+        let count =
+            corners.iter_mut().zip(outline.corners()).map(|(corner, &point)| *corner = pixel(point.into())).count();
         part(&corners[..count], palette.lander, canvas);
     }
     if params.goal == Goal::Land {

@@ -40,17 +40,18 @@
 //! On one core, agent steps a second: 41,000 to 190,000 (lander), 15,000 to 24,000 (walker). Rapier allocates about 20
 //! (lander) and 29 (walker) times a step, most of it its mass matrices and their factors; what is here does not allocate.
 
+mod body;
 mod contact;
 mod exhaust;
 mod impact;
-mod joints;
+mod joint;
 mod lander;
 mod lander_picture;
 mod physics;
+mod pressure;
 mod terrain;
 #[cfg(test)]
 mod tests;
-mod touch;
 mod walker;
 mod walker_picture;
 

@@ -3,6 +3,7 @@
 use rapier2d::prelude::Vector;
 use serde::{Deserialize, Serialize};
 
+use super::body::Polygon;
 use super::contact::Pieces;
 use crate::sim::Rng;
 
@@ -14,6 +15,7 @@ pub(super) const SPACING_M: f32 = 14.0 / 30.0;
 /// Height of level ground, m.
 pub(super) const LEVEL_M: f32 = 10.0 / 3.0;
 const CORNERS: usize = 200;
+const FRICTION: f32 = 2.5;
 /// Corners before the ground may change.
 const START_PAD: usize = 20;
 /// The ground's random changes were made for a view of 30 pixels to the meter but are computed with this.
@@ -116,13 +118,24 @@ impl Terrain {
 }
 
 impl Pieces for Terrain {
-    fn near(&self, min: f32, max: f32, visit: &mut dyn FnMut(u16, &[Vector])) {
+    fn near(&self, min: f32, max: f32, visit: &mut dyn FnMut(u16)) {
         for i in self.edges_between(min, max) {
-            visit(i as u16, &self.edge(i).map(Vector::from));
+            visit(i as u16);
         }
-        for (i, block) in self.blocks.iter().enumerate().filter(|(_, [low, high])| low[0] <= max && min <= high[0]) {
-            visit((CORNERS + i) as u16, &block_corners(block).map(Vector::from));
+        for (i, _) in self.blocks.iter().enumerate().filter(|(_, [low, high])| low[0] <= max && min <= high[0]) {
+            visit((CORNERS + i) as u16);
         }
+    }
+
+    fn piece(&self, number: u16) -> Polygon {
+        match usize::from(number).checked_sub(CORNERS) {
+            None => Polygon::new(&self.edge(usize::from(number)).map(Vector::from)),
+            Some(block) => Polygon::new(&block_corners(&self.blocks[block]).map(Vector::from)),
+        }
+    }
+
+    fn friction(&self, _: u16) -> f32 {
+        FRICTION
     }
 }
 

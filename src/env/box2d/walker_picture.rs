@@ -1,7 +1,5 @@
 //! What the walker looks like: 15 pixels to the meter, a camera that follows it. Edges are not smoothed.
 
-use rapier2d::prelude::Vector;
-
 use super::lander_picture::varied;
 use super::terrain::{Point, SPACING_M, block_corners};
 use super::walker::{LIDAR_RAYS, SCALE, Walker};
@@ -71,17 +69,28 @@ pub(super) fn draw(walker: &Walker, canvas: &mut dyn Canvas) {
         canvas.line(from.0, from.1, to.0, to.1, 1, grass);
     }
     blocks(walker, &camera, canvas);
-    let mut buffer = [Vector::ZERO; 8];
     for leg in 0..4 {
         let shade = |base: [i32; 3]| {
             let [r, g, b] = base.map(|channel| (channel + if leg < 2 { 25 } else { -25 }) as u8);
             Color::rgb(r, g, b)
         };
-        let outline = walker.outline(leg + 1, &mut buffer).iter().map(|&corner| corner.into());
-        part(outline, shade([153, 76, 127]), shade([102, 51, 76]), &camera, canvas);
+        let outline = walker.bodies()[leg + 1].outline();
+        part(
+            outline.corners().iter().map(|&corner| corner.into()),
+            shade([153, 76, 127]),
+            shade([102, 51, 76]),
+            &camera,
+            canvas,
+        );
     }
-    let outline = walker.outline(0, &mut buffer).iter().map(|&corner| corner.into());
-    part(outline, Color::rgb(127, 51, 229), Color::rgb(76, 76, 127), &camera, canvas);
+    let outline = walker.bodies()[0].outline();
+    part(
+        outline.corners().iter().map(|&corner| corner.into()),
+        Color::rgb(127, 51, 229),
+        Color::rgb(76, 76, 127),
+        &camera,
+        canvas,
+    );
     if scroll < 0.0 {
         let uncovered = pixels(-scroll);
         canvas.rect(CANVAS_SIZE - uncovered, 0, uncovered, CANVAS_SIZE, Color::BLACK);
