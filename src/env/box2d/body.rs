@@ -169,7 +169,7 @@ pub(super) struct Inverse {
 }
 
 /// A rigid body.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Body {
     /// Its shape from its center of mass.
     pub shape: Polygon,

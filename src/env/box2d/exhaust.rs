@@ -43,6 +43,7 @@ impl Exhaust {
     /// Forgets all.
     pub(super) fn clear(&mut self) {
         self.particles.clear();
+        self.particles.reserve(CAPACITY);
     }
 
     /// A new particle at a place with an impulse.

@@ -182,6 +182,24 @@ pub(super) struct Moon {
     pub corners: Vec<Point>,
 }
 
+impl Moon {
+    /// Draws another line; the ends of its flat stretch, m.
+    fn redraw(&mut self, rng: &mut Rng) -> [f32; 2] {
+        let columns = if rng.chance(0.5) { 7 } else { 9 };
+        let mut raw = [0.0; 10];
+        let raw = &mut raw[..=columns];
+        raw.fill_with(|| rng.uniform(0.0, f64::from(SIZE_M) / 2.0));
+        let middle = columns / 2;
+        raw[middle - 2..=middle + 2].fill(f64::from(PAD_M));
+        let x = |i: usize| i as f32 * SIZE_M / (columns - 1) as f32;
+        let height = |i: usize| 0.33 * (raw[(i + columns) % (columns + 1)] + raw[i] + raw[i + 1]);
+        self.corners.clear();
+        self.corners.reserve(9);
+        self.corners.extend((0..columns).map(|i| [x(i), height(i) as f32]));
+        [x(middle - 1), x(middle + 1)]
+    }
+}
+
 impl Pieces for Moon {
     fn near(&self, min: f32, max: f32, visit: &mut dyn FnMut(u16)) {
         visit(0);
@@ -221,7 +239,7 @@ impl Environment for Lander {
 
     fn new(_: &LanderParams, rng: &mut Rng) -> Self {
         Self {
-            physics: robot(Vector::ZERO),
+            physics: Physics::default(),
             ground: Moon::default(),
             pad: [0.0; 2],
             goal: [0.0; 2],
@@ -232,7 +250,7 @@ impl Environment for Lander {
     }
 
     fn reset(&mut self, params: &LanderParams, rng: &mut Rng) {
-        (self.ground, self.pad) = moon(rng);
+        self.pad = self.ground.redraw(rng);
         self.exhaust.clear();
         self.palette = Seed::new(rng.next_u64());
 
@@ -257,8 +275,8 @@ impl Environment for Lander {
                 [rng.uniform(0.4 * middle, 1.6 * middle) as f32, rng.uniform(1.2 * middle, 1.6 * middle) as f32]
             }
         };
-        self.physics = robot(Vector::new(x, y));
-        self.physics.start(&self.ground);
+        let (bodies, joints) = robot(Vector::new(x, y));
+        self.physics.restart(&bodies, &joints, &self.ground);
         self.physics.push(0, STEP_SECS * Vector::from(force), self.hull().place.center);
         (0..if takeoff { 6 } else { 1 }).for_each(|_| self.advance());
         if params.goal == Goal::Land {
@@ -297,36 +315,24 @@ impl Environment for Lander {
     }
 }
 
-/// The ground's corners and the ends of its flat stretch, m.
-fn moon(rng: &mut Rng) -> (Moon, [f32; 2]) {
-    let columns = if rng.chance(0.5) { 7 } else { 9 };
-    let mut raw: Vec<f64> = (0..=columns).map(|_| rng.uniform(0.0, f64::from(SIZE_M) / 2.0)).collect();
-    let middle = columns / 2;
-    raw[middle - 2..=middle + 2].fill(f64::from(PAD_M));
-    let x = |i: usize| i as f32 * SIZE_M / (columns - 1) as f32;
-    let height = |i: usize| 0.33 * (raw[(i + columns) % (columns + 1)] + raw[i] + raw[i + 1]);
-    let corners = (0..columns).map(|i| [x(i), height(i) as f32]).collect();
-    (Moon { corners }, [x(middle - 1), x(middle + 1)])
-}
-
-/// A lander with its origin at a place, its legs not yet at their hinges.
-fn robot(origin: Vector) -> Physics {
+/// A lander's bodies and joints with its origin at a place, the legs not yet at their hinges.
+fn robot(origin: Vector) -> ([Body; 3], [Joint; 2]) {
     let hull = Body::new(&HULL.map(|[x, y]| Vector::new(x, y) / 30.0), HULL_DENSITY, HULL_FRICTION, origin, 0.0);
-    let (mut bodies, mut joints) = (vec![hull], Vec::new());
-    for side in [-1.0, 1.0] {
-        let (away, turn) = LEG_AWAY;
+    let (away, turn) = LEG_AWAY;
+    let leg = |side: f32| {
         let at = origin - Vector::new(side * away, 0.0);
-        bodies.push(Body::new(&box_outline(LEG_HALF), LEG_DENSITY, LEG_FRICTION, at, side * turn));
-        joints.push(Joint {
-            b: joints.len() + 1,
-            anchor_a: -bodies[0].center,
-            anchor_b: Vector::new(side * LEG_ANCHOR[0], LEG_ANCHOR[1]),
-            reference: side * turn,
-            limits: if side < 0.0 { LEG_RANGE } else { [-LEG_RANGE[1], -LEG_RANGE[0]] },
-            motor_speed: side * LEG_MOTOR_SPEED,
-            motor_torque: LEG_MOTOR_TORQUE,
-            ..Joint::default()
-        });
-    }
-    Physics::new(bodies, joints)
+        Body::new(&box_outline(LEG_HALF), LEG_DENSITY, LEG_FRICTION, at, side * turn)
+    };
+    let joint = |b, side: f32| Joint {
+        a: 0,
+        b,
+        anchor_a: -hull.center,
+        anchor_b: Vector::new(side * LEG_ANCHOR[0], LEG_ANCHOR[1]),
+        reference: side * turn,
+        limits: if side < 0.0 { LEG_RANGE } else { [-LEG_RANGE[1], -LEG_RANGE[0]] },
+        motor_speed: side * LEG_MOTOR_SPEED,
+        motor_torque: LEG_MOTOR_TORQUE,
+        ..Joint::default()
+    };
+    ([hull, leg(-1.0), leg(1.0)], [joint(1, -1.0), joint(2, 1.0)])
 }

@@ -22,7 +22,7 @@ const IMPACT_POSITION_SWEEPS: usize = 20;
 const STILL: f32 = 1e-6;
 
 /// Most bodies of a robot.
-pub(super) const MAX_BODIES: usize = 5;
+const MAX_BODIES: usize = 5;
 /// Most contacts of a robot that touch at once.
 const MAX_TOUCHING: usize = 24;
 /// Most impacts of one contact in a step.
@@ -39,9 +39,10 @@ const CALM: (f32, f32) = (0.01, 2.0 / 180.0 * std::f32::consts::PI);
 const CALM_STEPS: u8 = 25;
 
 /// A robot, and what it touches.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Physics {
-    gravity: f32,
+    /// Whether gravity is switched off.
+    weightless: bool,
     bodies: Vec<Body>,
     joints: Vec<Joint>,
     /// Bodies and joints in the order in which they are solved.
@@ -64,11 +65,40 @@ struct Contact {
 }
 
 impl Physics {
-    /// A robot whose joints hang each body but the first on an earlier one. `start` is to be called before the first step.
-    pub(super) fn new(bodies: Vec<Body>, joints: Vec<Joint>) -> Self {
+    /// A new robot, whose joints hang each body but the first on an earlier one, over a new ground.
+    pub(super) fn restart(&mut self, bodies: &[Body], joints: &[Joint], ground: &impl Pieces) {
         assert!(bodies.len() <= MAX_BODIES && joints.len() + 1 == bodies.len(), "a tree of few bodies");
-        let (body_order, joint_order) = order(bodies.len(), &joints);
-        Self { gravity: GRAVITY, bodies, joints, body_order, joint_order, contacts: Vec::new(), calm_steps: 0 }
+        self.bodies.clear();
+        self.bodies.extend_from_slice(bodies);
+        self.joints.clear();
+        self.joints.extend_from_slice(joints);
+        self.order();
+        self.calm_steps = 0;
+        self.contacts.clear();
+        // Sized here, so that steps do not allocate.
+        self.contacts.reserve(4 * MAX_TOUCHING);
+        for body in 0..bodies.len() {
+            self.roam_over(body, self.bodies[body].outline().bounds(), Vector::ZERO, ground);
+        }
+    }
+
+    /// The order in which Box2D solves: it starts from the newest body and walks along the newest joints.
+    fn order(&mut self) {
+        self.body_order.clear();
+        self.joint_order.clear();
+        let (mut open, mut count) = ([self.bodies.len() - 1; MAX_BODIES], 1);
+        while count > 0 {
+            count -= 1;
+            let body = open[count];
+            self.body_order.push(body);
+            for (i, joint) in self.joints.iter().enumerate().rev() {
+                if (joint.a == body || joint.b == body) && !self.joint_order.contains(&i) {
+                    self.joint_order.push(i);
+                    open[count] = if joint.a == body { joint.b } else { joint.a };
+                    count += 1;
+                }
+            }
+        }
     }
 
     /// The bodies.
@@ -112,16 +142,6 @@ impl Physics {
     fn wake(&mut self) {
         if self.asleep() {
             self.calm_steps = 0;
-        }
-    }
-
-    /// Looks up the ground around a new robot.
-    pub(super) fn start(&mut self, ground: &impl Pieces) {
-        self.contacts.clear();
-        // Sized here, so that steps do not allocate.
-        self.contacts.reserve(4 * MAX_TOUCHING);
-        for body in 0..self.bodies.len() {
-            self.roam(body, ground);
         }
     }
 
@@ -169,7 +189,7 @@ impl Physics {
         let mut motions = [Motion::default(); MAX_BODIES];
         for (motion, body) in motions.iter_mut().zip(bodies.iter()) {
             *motion = body.motion;
-            motion.velocity.y -= STEP_SECS * self.gravity;
+            motion.velocity.y -= if self.weightless { 0.0 } else { STEP_SECS * GRAVITY };
         }
         // Contacts of one body after the other, newest first.
         let (mut touching, mut count) = ([0; MAX_TOUCHING], 0);
@@ -340,10 +360,6 @@ impl Physics {
         }
     }
 
-    fn roam(&mut self, body: usize, ground: &impl Pieces) {
-        self.roam_over(body, self.bodies[body].outline().bounds(), Vector::ZERO, ground);
-    }
-
     /// Looks up the ground around a body that moved over `way` by `step`.
     fn roam_over(&mut self, body: usize, way: Aabb, step: Vector, ground: &impl Pieces) {
         let mut roams = way.loosened(ROAM_M);
@@ -363,7 +379,7 @@ impl Physics {
     /// Takes gravity away.
     #[cfg(test)]
     pub(super) fn weightless(&mut self) {
-        self.gravity = 0.0;
+        self.weightless = true;
     }
 
     /// Puts the first body somewhere at rest, with the joints at these angles.
@@ -404,31 +420,47 @@ fn still(before: &Motion, after: &Motion) -> bool {
     change.x <= STILL && change.y <= STILL && (after.spin - before.spin).abs() <= STILL
 }
 
-/// The order in which Box2D solves bodies and joints: it starts from the newest body and walks along the newest joints.
-fn order(count: usize, joints: &[Joint]) -> (Vec<usize>, Vec<usize>) {
-    let (mut bodies, mut walked) = (Vec::new(), Vec::new());
-    let mut open = vec![count - 1];
-    while let Some(body) = open.pop() {
-        bodies.push(body);
-        for (i, joint) in joints.iter().enumerate().rev() {
-            if (joint.a == body || joint.b == body) && !walked.contains(&i) {
-                walked.push(i);
-                open.push(if joint.a == body { joint.b } else { joint.a });
-            }
-        }
-    }
-    (bodies, walked)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::env::box2d::body::{Polygon, box_outline};
+
+    /// No ground at all.
+    struct Void;
+
+    impl Pieces for Void {
+        fn near(&self, _: f32, _: f32, _: &mut dyn FnMut(u16)) {}
+
+        fn piece(&self, _: u16) -> Polygon {
+            unreachable!("there are no pieces")
+        }
+
+        fn friction(&self, _: u16) -> f32 {
+            0.0
+        }
+    }
+
+    fn robot(hinges: &[(usize, usize)]) -> Physics {
+        let body = Body::new(&box_outline([0.1, 0.5]), 1.0, 0.0, Vector::ZERO, 0.0);
+        let joints: Vec<Joint> = hinges.iter().map(|&(a, b)| Joint { a, b, ..Joint::default() }).collect();
+        let mut physics = Physics::default();
+        physics.restart(&vec![body; hinges.len() + 1], &joints, &Void);
+        physics
+    }
 
     #[test]
     fn joints_are_solved_from_the_newest_body_on() {
-        let joint = |a, b| Joint { a, b, ..Joint::default() };
-        let walker = [joint(0, 1), joint(1, 2), joint(0, 3), joint(3, 4)];
-        assert_eq!(order(5, &walker), (vec![4, 3, 0, 1, 2], vec![3, 2, 0, 1]));
-        assert_eq!(order(3, &[joint(0, 1), joint(0, 2)]), (vec![2, 0, 1], vec![1, 0]));
+        let walker = robot(&[(0, 1), (1, 2), (0, 3), (3, 4)]);
+        assert_eq!((walker.body_order, walker.joint_order), (vec![4, 3, 0, 1, 2], vec![3, 2, 0, 1]));
+        let lander = robot(&[(0, 1), (0, 2)]);
+        assert_eq!((lander.body_order, lander.joint_order), (vec![2, 0, 1], vec![1, 0]));
+    }
+
+    #[test]
+    fn a_robot_without_ground_falls_freely() {
+        let mut physics = robot(&[(0, 1), (1, 2)]);
+        (0..50).for_each(|_| physics.step(&Void));
+        let mean = physics.bodies().iter().map(|body| body.motion.velocity.y / 3.0).sum::<f32>();
+        assert!((mean + GRAVITY).abs() < 1e-3, "{mean} m/s after a second");
     }
 }

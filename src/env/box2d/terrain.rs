@@ -15,6 +15,8 @@ pub(super) const SPACING_M: f32 = 14.0 / 30.0;
 /// Height of level ground, m.
 pub(super) const LEVEL_M: f32 = 10.0 / 3.0;
 const CORNERS: usize = 200;
+/// At most two blocks to an obstacle of two corners and a stretch of five.
+const MAX_BLOCKS: usize = 2 * CORNERS / 7;
 const FRICTION: f32 = 2.5;
 /// Corners before the ground may change.
 const START_PAD: usize = 20;
@@ -69,24 +71,24 @@ impl Walk {
 }
 
 impl Terrain {
-    /// Draws the ground of a task.
-    pub(super) fn draw(ground: Ground, rng: &mut Rng) -> Self {
-        let mut walk = Walk::new();
-        let mut walked = |rule: (f64, f64, f64), rng: &mut Rng| {
-            let corner = |i| {
-                walk.step(i, rule, 1.0, rng);
-                walk.y as f32
-            };
-            (0..CORNERS).map(corner).collect()
+    /// Draws another ground for a task.
+    pub(super) fn redraw(&mut self, ground: Ground, rng: &mut Rng) {
+        self.heights.clear();
+        self.heights.reserve(CORNERS);
+        self.blocks.clear();
+        self.blocks.reserve(MAX_BLOCKS);
+        let walk = match ground {
+            Ground::Flat => return self.heights.extend([LEVEL_M; CORNERS]),
+            Ground::Hills => return self.hills(rng),
+            Ground::Obstacles => return self.obstacles(rng),
+            Ground::Uneven => (0.8, 0.011, 1.0),
+            Ground::Rugged => (0.75, 0.015, 2.25),
         };
-        let heights = match ground {
-            Ground::Flat => vec![LEVEL_M; CORNERS],
-            Ground::Uneven => walked((0.8, 0.011, 1.0), rng),
-            Ground::Rugged => walked((0.75, 0.015, 2.25), rng),
-            Ground::Hills => hills(rng),
-            Ground::Obstacles => return obstacles(rng),
-        };
-        Self { heights, blocks: Vec::new() }
+        let mut height = Walk::new();
+        self.heights.extend((0..CORNERS).map(|i| {
+            height.step(i, walk, 1.0, rng);
+            height.y as f32
+        }));
     }
 
     /// The edges of the line, from left to right.
@@ -172,13 +174,6 @@ fn hit_block(from: Point, ray: Point, [low, high]: &[Point; 2]) -> Option<f32> {
     (enter <= leave && (0.0..=1.0).contains(&enter)).then_some(enter)
 }
 
-fn hills(rng: &mut Rng) -> Vec<f32> {
-    let base = f64::from(LEVEL_M) - rng.uniform(0.8, 1.0);
-    let (amplitude, wavelength) = (rng.uniform(0.4, 0.8), rng.uniform(7.0, 14.0));
-    let turn = std::f64::consts::TAU * f64::from(SPACING_M) / wavelength;
-    (0..CORNERS).map(|i| (base + amplitude * (turn * i as f64).sin()).clamp(1.0, 5.5) as f32).collect()
-}
-
 /// What a stretch of obstacle ground is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stretch {
@@ -187,46 +182,54 @@ enum Stretch {
     Pit,
 }
 
-fn obstacles(rng: &mut Rng) -> Terrain {
-    let mut walk = Walk::new();
-    let (mut stretch, mut fresh, mut left) = (Stretch::Grass, false, START_PAD as i32);
-    let mut level = walk.y;
-    let mut terrain = Terrain::default();
-    for i in 0..CORNERS {
-        let x = i as f32 * SPACING_M;
-        let y = walk.y as f32;
-        match stretch {
-            Stretch::Grass if !fresh => walk.step(i, (0.8, 0.01, 1.0), 1.5, rng),
-            Stretch::Stump if fresh => {
-                left = rng.integer(2, 3);
-                let size = left as f32 * SPACING_M;
-                terrain.blocks.push([[x, y], [x + size, y + 0.75 * size]]);
-            }
-            Stretch::Pit if fresh => {
-                left = rng.integer(2, 3);
-                for x in [x, x + left as f32 * SPACING_M] {
-                    terrain.blocks.push([[x, y - 3.0 * SPACING_M], [x + SPACING_M, y]]);
+impl Terrain {
+    fn hills(&mut self, rng: &mut Rng) {
+        let base = f64::from(LEVEL_M) - rng.uniform(0.8, 1.0);
+        let (amplitude, wavelength) = (rng.uniform(0.4, 0.8), rng.uniform(7.0, 14.0));
+        let turn = std::f64::consts::TAU * f64::from(SPACING_M) / wavelength;
+        let height = |i| (base + amplitude * (turn * f64::from(i)).sin()).clamp(1.0, 5.5) as f32;
+        self.heights.extend((0..CORNERS as u32).map(height));
+    }
+
+    fn obstacles(&mut self, rng: &mut Rng) {
+        let mut walk = Walk::new();
+        let (mut stretch, mut fresh, mut left) = (Stretch::Grass, false, START_PAD as i32);
+        let mut level = walk.y;
+        for i in 0..CORNERS {
+            let x = i as f32 * SPACING_M;
+            let y = walk.y as f32;
+            match stretch {
+                Stretch::Grass if !fresh => walk.step(i, (0.8, 0.01, 1.0), 1.5, rng),
+                Stretch::Stump if fresh => {
+                    left = rng.integer(2, 3);
+                    let size = left as f32 * SPACING_M;
+                    self.blocks.push([[x, y], [x + size, y + 0.75 * size]]);
                 }
-                left += 2;
-                level = walk.y;
+                Stretch::Pit if fresh => {
+                    left = rng.integer(2, 3);
+                    for x in [x, x + left as f32 * SPACING_M] {
+                        self.blocks.push([[x, y - 3.0 * SPACING_M], [x + SPACING_M, y]]);
+                    }
+                    left += 2;
+                    level = walk.y;
+                }
+                Stretch::Pit => walk.y = if left > 1 { level - 3.0 * f64::from(SPACING_M) } else { level },
+                Stretch::Grass | Stretch::Stump => {}
             }
-            Stretch::Pit => walk.y = if left > 1 { level - 3.0 * f64::from(SPACING_M) } else { level },
-            Stretch::Grass | Stretch::Stump => {}
-        }
-        fresh = false;
-        terrain.heights.push(walk.y as f32);
-        left -= 1;
-        if left == 0 {
-            left = rng.integer(5, 9);
-            stretch = match stretch {
-                Stretch::Grass if rng.chance(0.5) => Stretch::Stump,
-                Stretch::Grass => Stretch::Pit,
-                Stretch::Stump | Stretch::Pit => Stretch::Grass,
-            };
-            fresh = true;
+            fresh = false;
+            self.heights.push(walk.y as f32);
+            left -= 1;
+            if left == 0 {
+                left = rng.integer(5, 9);
+                stretch = match stretch {
+                    Stretch::Grass if rng.chance(0.5) => Stretch::Stump,
+                    Stretch::Grass => Stretch::Pit,
+                    Stretch::Stump | Stretch::Pit => Stretch::Grass,
+                };
+                fresh = true;
+            }
         }
     }
-    terrain
 }
 
 #[cfg(test)]
@@ -238,11 +241,17 @@ mod tests {
         Seed::new(3).rng(Purpose::Episode, 0, episode)
     }
 
+    fn drawn(ground: Ground, episode: u64) -> Terrain {
+        let mut terrain = Terrain::default();
+        terrain.redraw(ground, &mut rng(episode));
+        terrain
+    }
+
     /// Mean and deviation of the height, and deviation of the slope, over corners 25 to 110 of many grounds.
     fn moments(ground: Ground) -> (f64, f64, f64) {
         let (mut n, mut sum, mut squares, mut slopes) = (0.0, 0.0, 0.0, 0.0);
         for episode in 0..2_000 {
-            let heights = Terrain::draw(ground, &mut rng(episode)).heights;
+            let heights = drawn(ground, episode).heights;
             for i in 25..110 {
                 let (y, slope) = (f64::from(heights[i]), f64::from((heights[i + 1] - heights[i]) / SPACING_M));
                 (n, sum, squares, slopes) = (n + 1.0, sum + y, squares + y * y, slopes + slope * slope);
@@ -271,7 +280,7 @@ mod tests {
     fn obstacles_are_stumps_and_pits_behind_a_level_start() {
         let mut blocks = 0;
         for episode in 0..500 {
-            let terrain = Terrain::draw(Ground::Obstacles, &mut rng(episode));
+            let terrain = drawn(Ground::Obstacles, episode);
             assert!(terrain.heights[..=START_PAD].iter().all(|&y| y == LEVEL_M));
             let first = terrain.blocks[0];
             assert!((first[0][0] - 9.3333).abs() < 1e-4, "the first obstacle is at 9.33 m");

@@ -124,7 +124,7 @@ impl Environment for Walker {
 
     fn new(_: &WalkerParams, rng: &mut Rng) -> Self {
         Self {
-            physics: robot(),
+            physics: Physics::default(),
             terrain: Terrain::default(),
             potential: 0.0,
             frames: 0,
@@ -133,11 +133,11 @@ impl Environment for Walker {
     }
 
     fn reset(&mut self, params: &WalkerParams, rng: &mut Rng) {
-        self.terrain = Terrain::draw(params.ground, rng);
+        self.terrain.redraw(params.ground, rng);
         self.palette = Seed::new(rng.next_u64());
         self.frames = 0;
-        self.physics = robot();
-        self.physics.start(&self.terrain);
+        let (bodies, joints) = robot();
+        self.physics.restart(&bodies, &joints, &self.terrain);
         let push = rng.uniform(-START_FORCE_N, START_FORCE_N) as f32 * STEP_SECS;
         self.physics.push(0, Vector::new(push, 0.0), self.physics.body(0).place.center);
         self.physics.step(&self.terrain);
@@ -191,25 +191,21 @@ impl Environment for Walker {
     }
 }
 
-/// A walker at the start, its legs not yet at their joints.
-fn robot() -> Physics {
+/// A walker's bodies and joints at the start, the legs not yet at their hips.
+fn robot() -> ([Body; 5], [Joint; 4]) {
     let origin = Vector::new(START_M, LEVEL_M + START_HEIGHT_M);
     let hull = Body::new(&HULL.map(|[x, y]| Vector::new(x, y) / 30.0), HULL_DENSITY, HULL_FRICTION, origin, 0.0);
-    let hip = Vector::new(0.0, HIP_M) - hull.center;
+    let leg = |lower: usize, turn| {
+        let at = origin - Vector::new(0.0, LEG_BELOW[lower]);
+        Body::new(&box_outline(LEG_HALF[lower]), LEG_DENSITY, LEG_FRICTION, at, turn)
+    };
     let top = Vector::new(0.0, LEG_HALF[0][1]);
-    let (mut bodies, mut joints) = (vec![hull], Vec::new());
-    for turn in [-LEG_TURN, LEG_TURN] {
-        for lower in 0..2 {
-            let at = origin - Vector::new(0.0, LEG_BELOW[lower]);
-            bodies.push(Body::new(&box_outline(LEG_HALF[lower]), LEG_DENSITY, LEG_FRICTION, at, turn));
-            let b = bodies.len() - 1;
-            joints.push(if lower == 0 {
-                let limits = HIP_RANGE;
-                Joint { a: 0, b, anchor_a: hip, anchor_b: top, reference: turn, limits, ..Joint::default() }
-            } else {
-                Joint { a: b - 1, b, anchor_a: -top, anchor_b: top, limits: KNEE_RANGE, ..Joint::default() }
-            });
-        }
-    }
-    Physics::new(bodies, joints)
+    let hip = |b, reference| {
+        let anchor_a = Vector::new(0.0, HIP_M) - hull.center;
+        Joint { a: 0, b, anchor_a, anchor_b: top, reference, limits: HIP_RANGE, ..Joint::default() }
+    };
+    let knee = |a, b| Joint { a, b, anchor_a: -top, anchor_b: top, limits: KNEE_RANGE, ..Joint::default() };
+    let (first, second) = (-LEG_TURN, LEG_TURN);
+    let bodies = [hull, leg(0, first), leg(1, first), leg(0, second), leg(1, second)];
+    (bodies, [hip(1, first), knee(1, 2), hip(3, second), knee(3, 4)])
 }
