@@ -147,25 +147,27 @@ pub(super) fn meet(outline: &Polygon, place: &Place, piece: &Polygon) -> Manifol
         if on_body { (Side::Body, outline, body_face, piece) } else { (Side::Ground, piece, ground_face, outline) };
     let normal = reference.normals()[face];
     let [from, to] = reference.edge(face);
-    let opposing = if incident.corners().len() == 2 { 0 } else { opposing_edge(incident, normal) };
-    let ends = incident.edge(opposing);
-    let last = (opposing + 1) % incident.corners().len();
-    // A segment's two ends are one feature.
-    let other = if incident.corners().len() == 2 { opposing } else { last };
-    let clip = [(ends[0], [face as u8, opposing as u8, 0]), (ends[1], [face as u8, other as u8, 0])];
+    let ends = if on_body && segment {
+        // A segment's two ends are one feature.
+        incident.edge(0).map(|point| (point, [face as u8, 0, 0]))
+    } else {
+        let opposing = opposing_edge(incident, normal);
+        let last = (opposing + 1) % incident.corners().len();
+        let [first, second] = incident.edge(opposing);
+        [(first, [face as u8, opposing as u8, 0]), (second, [face as u8, last as u8, 0])]
+    };
     let along = Vector::new(-normal.y, normal.x);
     let beyond = if segment { 0.0 } else { SKINS_M };
     let next = (face + 1) % reference.corners().len();
-    let mut manifold = Manifold::default();
-    let clipped = clipped(clip, -along, from.dot(-along) + beyond, face as u8)
-        .and_then(|clip| clipped_at(clip, along, to, beyond, next));
-    let Some(clip) = clipped else { return manifold };
-    (manifold.side, manifold.normal, manifold.on_face) = (side, normal, from);
+    let cut = clipped(ends, -along, beyond - from.dot(along), face as u8)
+        .and_then(|ends| clipped(ends, along, beyond + to.dot(along), next as u8));
+    let Some(ends) = cut else { return Manifold::default() };
+    let mut manifold = Manifold { side, normal, on_face: from, ..Manifold::default() };
     if on_body {
         manifold.normal = place.turned_back(normal);
         manifold.on_face = place.local(from);
     }
-    for (point, id) in clip {
+    for (point, id) in ends {
         if normal.dot(point - from) <= SKINS_M {
             let point = if on_body { point } else { place.local(point) };
             manifold.spots[manifold.count] = Spot { point, id, ..Spot::default() };
@@ -177,10 +179,6 @@ pub(super) fn meet(outline: &Polygon, place: &Place, piece: &Polygon) -> Manifol
 
 /// An end of an edge and which features it comes from.
 type End = (Vector, [u8; 3]);
-
-fn clipped_at(ends: [End; 2], outward: Vector, corner: Vector, beyond: f32, feature: usize) -> Option<[End; 2]> {
-    clipped(ends, outward, corner.dot(outward) + beyond, feature as u8)
-}
 
 /// The part of an edge that is not beyond `offset` in direction `outward`; `None` if nothing is left.
 fn clipped(ends: [End; 2], outward: Vector, offset: f32, feature: u8) -> Option<[End; 2]> {

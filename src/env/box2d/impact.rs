@@ -173,6 +173,8 @@ fn consider(
 
 #[cfg(test)]
 mod tests {
+    use std::f32::consts::FRAC_PI_4;
+
     use super::*;
     use crate::env::box2d::body::box_outline;
 
@@ -189,13 +191,13 @@ mod tests {
         assert!(near(met(at(0.0, 1.5, 0.0), at(0.0, 0.5, 0.0)), 0.995), "flat on the face");
         assert!(near(met(at(0.0, -1.5, 0.0), at(0.0, -0.5, 0.0)), 0.995), "and from below");
         let tip = 0.5f32.sqrt();
-        assert!(near(met(at(0.0, 1.0 + tip, 0.785398), at(0.0, tip, 0.785398)), 0.995), "with a corner");
+        assert!(near(met(at(0.0, 1.0 + tip, FRAC_PI_4), at(0.0, tip, FRAC_PI_4)), 0.995), "with a corner");
         assert!(near(met(at(1.5 + 1.0, 0.1, 0.0), at(1.5, 0.1, 0.0)), 0.995), "from the side, at its end");
         assert!(met(at(0.0, 1.5, 0.0), at(0.0, 0.6, 0.0)).is_none(), "too short a way");
         assert!(met(at(0.0, 0.3, 0.0), at(0.0, -0.6, 0.0)).is_none(), "in it from the start");
         assert_eq!(met(at(0.0, 0.505, 0.0), at(0.0, 0.4, 0.0)), Some(0.0), "there already");
-        let turned = met(at(0.0, 0.6, 0.0), at(0.0, 0.6, 0.785398)).expect("a turn brings a corner down");
-        let lowest = shape.at(&at(0.0, 0.6, 0.785398 * turned)).corners().iter().fold(9.0, |low, it| it.y.min(low));
+        let turned = met(at(0.0, 0.6, 0.0), at(0.0, 0.6, FRAC_PI_4)).expect("a turn brings a corner down");
+        let lowest = shape.at(&at(0.0, 0.6, FRAC_PI_4 * turned)).corners().iter().fold(9.0, |low, it| it.y.min(low));
         assert!((lowest - TARGET_M).abs() <= TOLERANCE_M, "{lowest}");
     }
 }

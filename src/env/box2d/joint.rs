@@ -122,18 +122,16 @@ impl Joint {
 
         let (a, b) = (&motions[self.a], &motions[self.b]);
         let slip = b.at(prepared.arm[1]) - a.at(prepared.arm[0]);
-        let (mut impulse, mut turn) = (Vector::ZERO, 0.0);
-        if self.held.limit != Limit::Between {
-            (impulse, turn) = prepared.point_and_limit.times(-slip, a.spin - b.spin);
-            let sum = self.held.limit_impulse + turn;
-            if (self.held.limit == Limit::Lower && sum < 0.0) || (self.held.limit == Limit::Upper && sum > 0.0) {
-                // The limit does not pull.
-                turn = -self.held.limit_impulse;
-                impulse = prepared.point.times(self.held.limit_impulse * prepared.coupling - slip);
-            }
+        let (impulse, turn) = if self.held.limit == Limit::Between {
+            (prepared.point.times(-slip), 0.0)
         } else {
-            impulse += prepared.point.times(-slip);
-        }
+            let both = prepared.point_and_limit.times(-slip, a.spin - b.spin);
+            let sum = self.held.limit_impulse + both.1;
+            let pulls = if self.held.limit == Limit::Lower { sum < 0.0 } else { sum > 0.0 };
+            // A limit pushes only: what it holds is taken back.
+            let held = self.held.limit_impulse;
+            if pulls { (prepared.point.times(held * prepared.coupling - slip), -held) } else { both }
+        };
         self.held.impulse += impulse;
         self.held.limit_impulse += turn;
         self.apply(prepared, motions, impulse, turn);

@@ -9,6 +9,8 @@ use crate::sim::{Purpose, Rng};
 /// From the hull to the left edge of the view, m.
 const CAMERA_M: f32 = 224.0 / SCALE / 5.0;
 const CLOUDS: usize = 10;
+#[expect(clippy::approx_constant, reason = "so the reference's clouds have it")]
+const ROUGHLY_PI: f64 = 3.14;
 /// Pictures after which the lidar's ray starts over.
 const LIDAR_PERIOD: u32 = 100;
 
@@ -115,7 +117,7 @@ fn sky(camera: &Camera, rng: &mut Rng, canvas: &mut dyn Canvas) {
         let color = varied([r, g, b], (-4, 3), (-4, 3), rng);
         let center = rng.uniform(0.0, f64::from(200.0 * SPACING_M));
         let corners: [(i32, i32); 5] = std::array::from_fn(|k| {
-            let (sin, cos) = (2.0 * 3.14 * k as f64 / 5.0).sin_cos();
+            let (sin, cos) = (2.0 * ROUGHLY_PI * k as f64 / 5.0).sin_cos();
             let wide = f64::from(15.0 * SPACING_M);
             let x = center + wide * sin + rng.uniform(0.0, wide / 3.0);
             let y = 11.2 + wide / 3.0 * cos + rng.uniform(0.0, wide / 3.0);
