@@ -4,6 +4,7 @@
 //! tensor and no Bevy system; [`EnvPlugin`] supplies all of that once.
 
 pub mod arcade;
+pub mod box2d;
 mod catalog;
 pub mod conformity;
 mod instances;
