@@ -8,6 +8,8 @@ use super::{Domain, Task};
 const TABLES: &[(&str, &str)] = &[
     ("miniarcade.ron", include_str!("../../tasks/miniarcade.ron")),
     ("dmcontrol.ron", include_str!("../../tasks/dmcontrol.ron")),
+    ("mujoco.ron", include_str!("../../tasks/mujoco.ron")),
+    ("ogbench.ron", include_str!("../../tasks/ogbench.ron")),
 ];
 
 /// A table of tasks that cannot be used.
