@@ -9,6 +9,8 @@ mod model;
 mod physics;
 mod randomize;
 mod row;
+#[cfg(test)]
+mod tests;
 mod tolerance;
 pub mod trace;
 
