@@ -1,13 +1,17 @@
 //! MuJoCo in the process: one shared model a task, one `mjData` an instance.
 //!
 //! A domain lives in one file below [`dmcontrol`]; it says how an episode starts, what is seen and what is rewarded.
-//! [`model`] finds and loads models, [`physics`] steps an instance of one in the control suite's order.
+//! [`model`] finds and loads models, [`physics`] steps an instance of one in the control suite's order. [`render`] draws
+//! pictures with MuJoCo's own renderer in the contexts that [`gl`] opens; [`picture`] says from where a task is seen.
 
 mod bare;
 mod dmcontrol;
+mod gl;
 mod model;
 mod physics;
+mod picture;
 mod randomize;
+mod render;
 mod row;
 #[cfg(test)]
 mod tests;
@@ -15,15 +19,16 @@ mod tolerance;
 pub mod trace;
 
 pub use bare::ratio_to_bare;
+pub use gl::GlError;
 pub use model::{Draft, Model, ModelError};
 pub use physics::Physics;
 pub use tolerance::{Sigmoid, Tolerance};
 
 use bevy::prelude::*;
 
+use self::trace::Traceable;
 use super::{EnvPlugin, Environment};
 use crate::task::Task;
-use trace::Traceable;
 
 /// Hosts every MuJoCo environment.
 pub struct MujocoPlugin;

@@ -9,10 +9,15 @@ mod cartpole;
 mod cheetah;
 mod finger;
 mod fish;
+mod giraffe;
+#[cfg(test)]
+mod golden_tests;
 mod hopper;
 mod pendulum;
+mod poses;
 mod quadruped;
 mod reacher;
+mod spinner;
 #[cfg(test)]
 mod starts;
 mod walker;
@@ -24,6 +29,8 @@ use serde::{Deserialize, Serialize};
 
 use super::model::{Model, ModelError};
 use super::physics::Physics;
+use super::picture::Pictures;
+use super::render::View;
 use super::row::Row;
 use super::trace::Traceable;
 use crate::env::{Environment, Layout, Outcome};
@@ -39,6 +46,11 @@ pub(super) trait Task: Send + Sync {
     /// Physics steps of a control step.
     fn physics_steps(&self) -> u32 {
         1
+    }
+
+    /// The camera of the model that pictures are drawn through.
+    fn camera(&self) -> usize {
+        0
     }
 
     /// Sets the state that an episode starts from. The model's defaults hold before; what follows from the state is
@@ -73,10 +85,13 @@ const DOMAINS: &[Domain] = &[
     cheetah::DOMAIN,
     finger::DOMAIN,
     fish::DOMAIN,
+    giraffe::DOMAIN,
     hopper::DOMAIN,
     pendulum::DOMAIN,
     quadruped::DOMAIN,
     reacher::DOMAIN,
+    spinner::SPINNER,
+    spinner::JUMPER,
     walker::DOMAIN,
 ];
 
@@ -100,6 +115,7 @@ struct Choice {
 pub(super) struct DmControlParams {
     model: Arc<Model>,
     task: Box<dyn Task>,
+    pictures: Pictures,
 }
 
 impl TryFrom<Choice> for DmControlParams {
@@ -119,7 +135,9 @@ impl TryFrom<Choice> for DmControlParams {
             let known = (domain.tasks)().join(", ");
             format!("the domain {} has no task {:?}; its tasks are {known}", domain.name, choice.task)
         })?;
-        Ok(Self { model, task: task.map_err(|problem| problem.to_string())? })
+        let task = task.map_err(|problem| problem.to_string())?;
+        let pictures = Pictures::from_view(View::Fixed(task.camera()));
+        Ok(Self { model, task, pictures })
     }
 }
 
@@ -164,7 +182,13 @@ impl Environment for DmControl {
         debug_assert!(row.is_full());
     }
 
-    fn draw(&self, _: &DmControlParams, _: &mut dyn Canvas, _: &mut Rng) {}
+    fn check_drawing(params: &DmControlParams) -> Result<(), String> {
+        params.pictures.check()
+    }
+
+    fn draw(&self, params: &DmControlParams, canvas: &mut dyn Canvas, _: &mut Rng) {
+        params.pictures.draw(&self.physics, canvas);
+    }
 }
 
 impl Traceable for DmControl {
