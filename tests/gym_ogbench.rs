@@ -166,3 +166,29 @@ fn doing_nothing_scores_as_the_rules_say() {
     // A fallen body is charged, so resting does not pay.
     assert!(scores("mujoco-hopper", 0.0, 2).iter().all(|&score| score < 0.05));
 }
+
+#[test]
+fn the_ant_is_asked_for_another_direction_every_hundred_steps() {
+    let task = Registry::builtin().expect("the task tables parse").task("og-ant").expect("a known task").clone();
+    let mut simulation = Simulation::new(&SimulationConfig {
+        tasks: [task].into(),
+        instances: vec![0],
+        groups: 1,
+        seed: Seed::new(4),
+        observation: ObservationMode::State,
+        threads: None,
+    })
+    .expect("the task is hosted");
+    let direction = |simulation: &Simulation| {
+        let row = &simulation.get::<Observation>(0).0;
+        [row[27], row[28]]
+    };
+    let mut last = direction(&simulation);
+    for step in 1..=300 {
+        simulation.step(Group(0));
+        let next = direction(&simulation);
+        assert_eq!(next != last, step % 100 == 0, "step {step}");
+        assert!((next[0].hypot(next[1]) - 1.0).abs() < 1e-6);
+        last = next;
+    }
+}

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Records what tests/mujoco_ogbench.rs and tests/mujoco_resets.rs hold this program against.
+"""Records what tests/gym_ogbench.rs holds this program against.
 
     python3 -m venv venv
     venv/bin/pip install ogbench==1.2.2 mujoco==3.17.0 gymnasium==1.4.0 numpy
@@ -8,9 +8,8 @@
 writes into the given folder, from the stock Python packages through the benchmark's wrapper:
 
 - `ogbench.json`: task id -> list of episodes. An episode holds the state after reset (`qpos`, `qvel`, `act`,
-  `qacc_warmstart`, `mocap_pos`; the goal as the change of the target's position in `model_changes`; og-ant's direction,
-  which no physics state holds, in `task_state`), `first_obs`, and for each agent step `actions`, `observations` (float32),
-  `rewards` (summed over the action repeat where the task does so) and `success`; last the final `score`.
+  `qacc_warmstart`, `mocap_pos`; the goal as the change of the target's position in `model_changes`), `first_obs`, and
+  for each agent step `actions`, `observations` (float32), `rewards` and `success`; last the final `score`.
 - `resets.json`: task id -> mean, standard deviation, smallest and largest value of every observation entry over `count`
   resets, for the OGBench and the gym MuJoCo tasks.
 
@@ -244,8 +243,6 @@ def episode(task, seed, policy, place=None):
         task.previous = task.env.get_xy()
         first = task.observation()
     record = dict(seed=seed) | physics(task.env)
-    if isinstance(task, Direction):
-        record["task_state"] = dict(direction=task.wrapped.z.tolist())
     record |= dict(first_obs=short(first), actions=[], observations=[], rewards=[], success=[])
     choose = policy(task, task.env.action_space.shape[0], seed)
     for step in range(STEPS if place is None else STEPS // 4):

@@ -12,7 +12,7 @@ use super::model::{Body, Model, ModelError};
 use super::physics::Physics;
 use super::randomize;
 use super::row::Row;
-use super::trace::{RecordedEpisode, Traceable};
+use super::trace::{Start, Traceable};
 use crate::env::{Environment, Field, Layout, Outcome};
 use crate::paint::Canvas;
 use crate::sim::Rng;
@@ -159,6 +159,11 @@ impl Task {
         }
     }
 
+    /// Control at full action.
+    fn strength(self) -> f32 {
+        if self == Self::InvertedPendulum { 3.0 } else { 1.0 }
+    }
+
     /// The bodies whose positions count.
     fn bodies(self) -> &'static [&'static str] {
         match self {
@@ -239,7 +244,7 @@ pub(super) struct Gym {
 impl Environment for Gym {
     type Params = GymParams;
     const NAME: &'static str = "gym";
-    const STEP_NANOS: u64 = 30_000;
+    const STEP_NANOS: u64 = 50_000;
 
     fn layout(params: &GymParams) -> Layout {
         params.task.layout()
@@ -278,7 +283,10 @@ impl Environment for Gym {
 
     fn step(&mut self, params: &GymParams, action: &[f32], _: &mut Rng) -> Outcome {
         let (task, before) = (params.task, self.place);
-        self.physics.set_action(action);
+        for (control, action) in self.physics.ctrl_mut().iter_mut().zip(action) {
+            // Single precision, as the original.
+            *control = f64::from(task.strength() * action);
+        }
         self.physics.advance(task.physics_steps());
         self.place = params.place(&self.physics);
 
@@ -286,7 +294,7 @@ impl Environment for Gym {
         let speed = (self.place[0] - before[0]) / seconds;
         let effort: f64 = action.iter().map(|&a| f64::from(a) * f64::from(a)).sum();
         let healthy = task.is_healthy(&self.physics);
-        match task {
+        let outcome = match task {
             Task::Ant => Outcome::new([speed, f64::from(u8::from(healthy)), -0.5 * effort]),
             Task::HalfCheetah => Outcome::new([speed, -0.1 * effort]),
             Task::Hopper | Task::Walker if healthy => Outcome::new([(speed + 1.0 - 0.001 * effort).max(0.0), 0.0]),
@@ -297,7 +305,8 @@ impl Environment for Gym {
             }
             // The distance is the one before the step.
             Task::Reacher => Outcome::new([-before.iter().map(|x| x * x).sum::<f64>().sqrt(), -effort]),
-        }
+        };
+        outcome.with_fault(self.physics.divergence())
     }
 
     fn observe(&self, params: &GymParams, row: &mut [f32]) {
@@ -326,11 +335,49 @@ impl Environment for Gym {
 }
 
 impl Traceable for Gym {
+    fn physics(&self) -> &Physics {
+        &self.physics
+    }
+
     fn physics_mut(&mut self) -> &mut Physics {
         &mut self.physics
     }
 
-    fn follow(&mut self, params: &GymParams, _: &RecordedEpisode) {
+    fn physics_steps(params: &GymParams) -> u32 {
+        params.task.physics_steps()
+    }
+
+    fn follow(&mut self, params: &GymParams, _: &Start) {
         self.place = params.place(&self.physics);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::{Purpose, Seed};
+
+    #[test]
+    fn a_pole_that_has_tipped_over_pays_nothing_even_when_it_is_back() {
+        let params: GymParams = ron::from_str("(task: InvertedPendulum)").expect("the task's parameters");
+        let mut rng = Seed::new(1).rng(Purpose::Episode, 0, 0);
+        let mut pendulum = Gym::new(&params, &mut rng);
+        let put = |pendulum: &mut Gym, angle| {
+            pendulum.physics.qpos_mut().copy_from_slice(&[0.0, angle]);
+            pendulum.physics.qvel_mut().fill(0.0);
+        };
+        for _ in 0..2 {
+            pendulum.reset(&params, &mut rng);
+            for (angle, reward) in [(0.0, 1.0), (0.1, 1.0), (0.3, 0.0), (0.0, 0.0)] {
+                put(&mut pendulum, angle);
+                assert_eq!(pendulum.step(&params, &[0.0], &mut rng).reward(), reward, "at {angle} rad");
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_with_another_task_is_refused() {
+        let problem = ron::from_str::<GymParams>("(task: Crab)").err().expect("no such task");
+        assert!(problem.to_string().contains("InvertedPendulum"), "{problem}");
     }
 }

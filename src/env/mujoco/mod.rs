@@ -1,13 +1,16 @@
 //! MuJoCo in the process: one shared model a task, one `mjData` an instance.
 //!
-//! A domain lives in one file below [`dmcontrol`]; it says how an episode starts, what is seen and what is rewarded.
+//! A domain of the control suite lives in one file below [`dmcontrol`]; it says how an episode starts, what is seen and
+//! what is rewarded. [`gym`] and [`ogbench`] are environments of their own.
 //! [`model`] finds and loads models, [`physics`] steps an instance of one in the control suite's order. [`render`] draws
 //! pictures with MuJoCo's own renderer in the contexts that [`gl`] opens; [`picture`] says from where a task is seen.
 
 mod bare;
 mod dmcontrol;
 mod gl;
+mod gym;
 mod model;
+mod ogbench;
 mod physics;
 mod picture;
 mod randomize;
@@ -35,7 +38,13 @@ pub struct MujocoPlugin;
 
 impl Plugin for MujocoPlugin {
     fn build(&self, app: &mut App) {
-        app.add_plugins(EnvPlugin::<dmcontrol::DmControl>::default());
+        app.add_plugins((
+            EnvPlugin::<dmcontrol::DmControl>::default(),
+            EnvPlugin::<gym::Gym>::default(),
+            EnvPlugin::<ogbench::Ant>::default(),
+            EnvPlugin::<ogbench::AntBall>::default(),
+            EnvPlugin::<ogbench::Maze>::default(),
+        ));
     }
 }
 
@@ -52,6 +61,10 @@ trait ForTraceable {
 fn with_traceable<W: ForTraceable>(task: &Task, work: W) -> Option<W::Output> {
     match task.environment.as_str() {
         dmcontrol::DmControl::NAME => Some(work.run::<dmcontrol::DmControl>()),
+        gym::Gym::NAME => Some(work.run::<gym::Gym>()),
+        ogbench::Ant::NAME => Some(work.run::<ogbench::Ant>()),
+        ogbench::AntBall::NAME => Some(work.run::<ogbench::AntBall>()),
+        ogbench::Maze::NAME => Some(work.run::<ogbench::Maze>()),
         _ => None,
     }
 }
