@@ -8,8 +8,8 @@ use bevy::ecs::query::QueryData;
 use super::Environment;
 use super::catalog::Params;
 use crate::sim::{
-    Action, Ending, Episode, EpisodeTally, FinalObservation, FinishedEpisode, Frame, Group, InstanceId, InstanceTask,
-    Observation, Phase, Purpose, Scored, Seed, StepRecord, Throughput, is_finite, take_action,
+    Action, Ending, Episode, EpisodeTally, Fault, FinalObservation, FinishedEpisode, Frame, Group, InstanceId,
+    InstanceTask, Observation, Phase, Purpose, Scored, Seed, StepRecord, Throughput, is_finite, take_action,
 };
 use crate::task::Task;
 
@@ -177,7 +177,8 @@ impl<'a, E: Environment> Instances<'a, E> {
             }
             total.success = outcome.success;
             total.terminated = outcome.terminated;
-            if outcome.terminated {
+            total.fault = outcome.fault;
+            if outcome.terminated || outcome.fault.is_some() {
                 break;
             }
         }
@@ -229,7 +230,7 @@ impl<'a, E: Environment> Instances<'a, E> {
             if is_finite(&self.observation[index].0[..width]) {
                 return;
             }
-            throughput.faults += 1;
+            throughput.faults.add(Fault::NotFinite);
             faulty = true;
         }
         // An agent never sees what is not finite; unless the state mends, the first step ends the episode as a fault.

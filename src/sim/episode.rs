@@ -3,7 +3,7 @@
 use bevy::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, FinalObservation, Observation, Rng, Throughput};
+use super::{Action, Fault, FinalObservation, Observation, Rng, Throughput};
 use crate::task::Task;
 
 /// Most reward terms that are summed apart.
@@ -54,6 +54,8 @@ pub struct StepRecord {
     pub terminated: bool,
     /// How the episode ended, if this step ended it.
     pub ending: Option<Ending>,
+    /// What is wrong with the state, if its environment says so.
+    pub fault: Option<Fault>,
     /// Whether the instance waits for its next episode.
     pub needs_reset: bool,
 }
@@ -84,6 +86,9 @@ pub struct FinishedEpisode {
     pub length: u32,
     /// How it ended.
     pub ending: Option<Ending>,
+    /// What was wrong, if it ended as a fault.
+    #[serde(default)]
+    pub fault: Option<Fault>,
     /// Reward terms, summed.
     pub terms: [f64; TERMS],
 }
@@ -123,14 +128,15 @@ pub struct Scored<'a> {
 
 impl Scored<'_> {
     /// Adds up returns, applies the time limit, scores an ended episode and keeps its last observation. A step whose
-    /// reward or observation is not finite ends its episode as a fault.
+    /// reward or observation is not finite, or whose simulator gave up, ends its episode as a fault.
     #[inline]
     pub fn score(self, throughput: &mut Throughput) {
         let Self { task, observation, last, record, episode, tally, finished } = self;
         throughput.steps += 1;
         episode.step += 1;
         let row = &observation.0[..task.obs_dim];
-        if record.reward.is_finite() && is_finite(row) {
+        let finite = record.reward.is_finite() && is_finite(row);
+        if finite && record.fault.is_none() {
             tally.episode_return += f64::from(record.reward);
             for (sum, term) in tally.terms.iter_mut().zip(record.terms) {
                 *sum += term;
@@ -147,8 +153,10 @@ impl Scored<'_> {
             };
         } else {
             // `last` stays the observation before this step.
-            *record = StepRecord { success: tally.success, ending: Some(Ending::Fault), ..StepRecord::default() };
-            throughput.faults += 1;
+            let fault = record.fault.unwrap_or(Fault::NotFinite);
+            let (success, ending) = (tally.success, Some(Ending::Fault));
+            *record = StepRecord { success, ending, fault: Some(fault), ..StepRecord::default() };
+            throughput.faults.add(fault);
         }
         record.needs_reset = record.ending.is_some();
         if record.needs_reset {
@@ -160,6 +168,7 @@ impl Scored<'_> {
                 success: tally.success,
                 length: episode.step,
                 ending: record.ending,
+                fault: record.fault,
                 terms: tally.terms,
             };
             *tally = EpisodeTally::default();

@@ -4,6 +4,7 @@
 //! [`ActiveGroup`] goes through the [`Phase`]s once.
 
 mod episode;
+mod fault;
 mod frame;
 mod instance;
 mod rows;
@@ -13,6 +14,7 @@ mod threads;
 mod throughput;
 
 pub use episode::{Ending, Episode, EpisodeTally, FinishedEpisode, Scored, StepRecord, is_finite, take_action};
+pub use fault::{Fault, FaultCounts};
 pub use frame::{FRAME_BYTES, FRAME_SIZE, Frame, ObservationMode};
 pub use instance::{Group, InstanceId, InstanceTask, TaskTable};
 pub use rows::{ACTION_DIM, Action, FinalObservation, OBS_DIM, Observation};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bevy::prelude::Resource;
 
-use super::Phase;
+use super::{FaultCounts, Phase};
 
 /// Counts and durations since the program started.
 #[derive(Resource, Clone, Debug, Default, PartialEq)]
@@ -15,7 +15,7 @@ pub struct Throughput {
     /// Episodes ended.
     pub episodes: u64,
     /// States and rewards that were not finite: each ended its episode, or came with an episode's first observation.
-    pub faults: u64,
+    pub faults: FaultCounts,
     /// Actions that were not finite and were replaced by zero.
     pub bad_actions: u64,
     /// Processor time in each [`Phase`], all threads together; estimated, because reading the clock takes as long as some
@@ -39,7 +39,7 @@ impl Throughput {
         Self {
             steps: self.steps - earlier.steps,
             episodes: self.episodes - earlier.episodes,
-            faults: self.faults - earlier.faults,
+            faults: self.faults.since(&earlier.faults),
             bad_actions: self.bad_actions - earlier.bad_actions,
             times: Phase::ALL.map(|phase| self.time(phase) - earlier.time(phase)),
         }
