@@ -173,7 +173,9 @@ def unpack(archive, member, to, folder):
     if member.endswith("/"):
         names = {name: name[len(member) :] for name in archive.namelist() if name.startswith(member)}
     else:
-        names = {name: name.rpartition("/")[2] for name in archive.namelist() if fnmatch.fnmatchcase(name, member)}
+        there, _, files = member.rpartition("/")
+        parts = {name: name.rpartition("/") for name in archive.namelist()}
+        names = {name: part[2] for name, part in parts.items() if part[0] == there and fnmatch.fnmatchcase(part[2], files)}
     names = {name: to + rest for name, rest in names.items() if rest and not name.endswith("/")}
     if not names:
         raise Refused(f"setup/wheels.ini: {archive.filename} holds nothing like {member}.")

@@ -51,6 +51,14 @@ pub enum EnvError {
         /// In the layout.
         found: usize,
     },
+    /// The task's pictures are asked for and cannot be drawn on this machine.
+    #[error("task {task}: {problem}")]
+    Pictures {
+        /// The task.
+        task: String,
+        /// What is missing.
+        problem: String,
+    },
     /// A saved instance cannot be read back.
     #[error("the saved state of a {environment} instance cannot be read: {problem}")]
     Saved {
@@ -64,6 +72,9 @@ pub enum EnvError {
 /// Parameters of one task, shared by its instances; the concrete type is the environment's `Params`.
 pub(super) type SharedParams = Arc<dyn Any + Send + Sync>;
 
+/// The environments that the feature `mujoco` adds.
+const MUJOCO_ENVIRONMENTS: &[&str] = &["dmcontrol"];
+
 /// What can be done with instances of one environment type.
 #[derive(Clone, Copy)]
 pub struct EnvHooks {
@@ -71,6 +82,7 @@ pub struct EnvHooks {
     step_nanos: u64,
     parse: fn(&Task) -> Result<SharedParams, String>,
     layout: fn(&SharedParams) -> Layout,
+    check_drawing: fn(&SharedParams) -> Result<(), String>,
     time_plain_loop: fn(&Task, &SharedParams, u64, u32, &[[f32; ACTION_DIM]]) -> Duration,
     add_systems: fn(&mut World),
     insert: fn(&mut EntityWorldMut, SharedParams, Seed, u64),
@@ -116,6 +128,16 @@ impl HostedTask {
         &self.layout
     }
 
+    /// Checks that pictures of the task can be drawn on this machine.
+    ///
+    /// # Errors
+    ///
+    /// [`EnvError::Pictures`] says what is missing.
+    pub fn check_drawing(&self, task: &Task) -> Result<(), EnvError> {
+        (self.hooks.check_drawing)(&self.params)
+            .map_err(|problem| EnvError::Pictures { task: task.id.clone(), problem })
+    }
+
     /// Typical time of one step, ns.
     pub fn step_nanos(&self) -> u64 {
         self.hooks.step_nanos
@@ -142,6 +164,7 @@ impl EnvCatalog {
                 Ok(Arc::new(params))
             },
             layout: |params| E::layout(concrete::<E>(params).as_ref()),
+            check_drawing: |params| E::check_drawing(concrete::<E>(params).as_ref()),
             time_plain_loop: |task, params, instances, steps, actions| {
                 plain_loop::time::<E>(task, &concrete::<E>(params), instances, steps, actions)
             },
@@ -182,7 +205,9 @@ impl EnvCatalog {
                 serde_json::to_value(state).map_err(|problem| problem.to_string())
             },
             restore: |world, entity, saved| {
-                let state: E = serde_json::from_value(saved).map_err(|problem| problem.to_string())?;
+                let mut state: E = serde_json::from_value(saved).map_err(|problem| problem.to_string())?;
+                let params = world.entity(entity).get::<Params<E>>().ok_or("the instance is gone")?;
+                state.revive(&params.0)?;
                 world.entity_mut(entity).insert(state);
                 Ok(())
             },
@@ -205,7 +230,7 @@ impl EnvCatalog {
         let hooks = *self.hooks.get(task.environment.as_str()).ok_or_else(|| EnvError::NotHosted {
             task: task.id.clone(),
             environment: task.environment.clone(),
-            hint: String::new(),
+            hint: hint(&task.environment),
         })?;
         let params = (hooks.parse)(task).map_err(|problem| EnvError::Params {
             task: task.id.clone(),
@@ -364,6 +389,15 @@ pub fn restore_instance(world: &mut World, entity: Entity, saved: InstanceState)
         frame.backdrop_episode = None;
     }
     Ok(())
+}
+
+/// Which build would host an environment that this one leaves out.
+fn hint(environment: &str) -> String {
+    if !cfg!(feature = "mujoco") && MUJOCO_ENVIRONMENTS.contains(&environment) {
+        "; build with --features mujoco".to_owned()
+    } else {
+        String::new()
+    }
 }
 
 fn concrete<E: Environment>(params: &SharedParams) -> Arc<E::Params> {

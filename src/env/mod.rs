@@ -8,6 +8,8 @@ mod catalog;
 pub mod conformity;
 mod instances;
 mod layout;
+#[cfg(feature = "mujoco")]
+pub mod mujoco;
 mod picture;
 mod plain_loop;
 mod plugin;
@@ -56,6 +58,16 @@ pub trait Environment: Component<Mutability = Mutable> + Clone + Serialize + Des
     /// A new instance. The harness calls [`Environment::reset`] before the first step.
     fn new(params: &Self::Params, rng: &mut Rng) -> Self;
 
+    /// Called on an instance that was read back, before its first use: the place to rebuild what lives outside of its
+    /// plain state (a library's memory, say).
+    ///
+    /// # Errors
+    ///
+    /// A sentence when the state is not one of this task.
+    fn revive(&mut self, _params: &Self::Params) -> Result<(), String> {
+        Ok(())
+    }
+
     /// Starts the next episode.
     fn reset(&mut self, params: &Self::Params, rng: &mut Rng);
 
@@ -71,6 +83,15 @@ pub trait Environment: Component<Mutability = Mutable> + Clone + Serialize + Des
     /// Paints the present state over the backdrop. `rng` feeds what flickers; equal states and generators give equal
     /// pictures.
     fn draw(&self, params: &Self::Params, canvas: &mut dyn Canvas, rng: &mut Rng);
+
+    /// Checks, before the first observed picture of a task, that it can be drawn on this machine.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says what is missing.
+    fn check_drawing(_params: &Self::Params) -> Result<(), String> {
+        Ok(())
+    }
 
     /// Called after each picture that is an observation (one a reset, one a step), for tasks whose state depends on
     /// having been drawn.

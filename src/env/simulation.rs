@@ -17,6 +17,8 @@ pub struct EnvironmentsPlugin;
 impl Plugin for EnvironmentsPlugin {
     fn build(&self, app: &mut App) {
         app.add_plugins(arcade::ArcadePlugin);
+        #[cfg(feature = "mujoco")]
+        app.add_plugins(super::mujoco::MujocoPlugin);
     }
 }
 
@@ -48,7 +50,7 @@ impl Simulation {
     ///
     /// # Errors
     ///
-    /// [`EnvError`] when a task cannot be hosted.
+    /// [`EnvError`] when a task cannot be hosted, or not drawn though pictures are asked for.
     pub fn new(config: &SimulationConfig) -> Result<Self, EnvError> {
         let mut app = App::new();
         app.add_plugins((SimPlugin { observation: config.observation, threads: config.threads }, EnvironmentsPlugin));
@@ -111,12 +113,15 @@ impl Simulation {
 ///
 /// # Errors
 ///
-/// [`EnvError`] when a task cannot be hosted.
+/// [`EnvError`] when a task cannot be hosted, or not drawn though pictures are asked for.
 pub fn populate(world: &mut World, config: &SimulationConfig) -> Result<Vec<Entity>, EnvError> {
     world.insert_resource(config.seed);
     world.insert_resource(TaskTable(Arc::clone(&config.tasks)));
     let catalog = world.resource::<EnvCatalog>();
     let hosted: Vec<HostedTask> = config.tasks.iter().map(|task| catalog.host(task)).collect::<Result<_, _>>()?;
+    if world.resource::<ObservationMode>().draws() {
+        hosted.iter().zip(&*config.tasks).try_for_each(|(hosted, task)| hosted.check_drawing(task))?;
+    }
     let seed = config.seed;
     let instances = (0u32..)
         .zip(&config.instances)

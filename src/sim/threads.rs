@@ -4,14 +4,14 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::available_parallelism;
 
 use bevy::prelude::Resource;
-use rayon::{ThreadPool, ThreadPoolBuilder};
+use bevy::tasks::{TaskPool, TaskPoolBuilder};
 
 /// The threads that step instances: the one that runs the schedule and its helpers. Results are the same for any number
 /// of them. Helpers start with the first work that is worth sharing.
 #[derive(Resource)]
 pub struct Threads {
     count: usize,
-    helpers: OnceLock<ThreadPool>,
+    helpers: OnceLock<TaskPool>,
 }
 
 impl Threads {
@@ -32,7 +32,7 @@ impl Threads {
     }
 
     /// Calls `work` with one piece after the other until `next` has none left, on up to `threads` threads, this one
-    /// among them. Allocates one task for each helper, whatever the number of pieces.
+    /// among them. Allocates a task for each thread, whatever the number of pieces.
     ///
     /// # Panics
     ///
@@ -49,19 +49,17 @@ impl Threads {
         if helpers == 0 {
             return run();
         }
-        self.helpers().in_place_scope(|scope| {
+        self.helpers().scope(|scope| {
             for _ in 0..helpers {
-                scope.spawn(|_| run());
+                scope.spawn(async { run() });
             }
-            run();
+            scope.spawn_on_scope(async { run() });
         });
     }
 
-    fn helpers(&self) -> &ThreadPool {
+    fn helpers(&self) -> &TaskPool {
         self.helpers.get_or_init(|| {
-            let builder = ThreadPoolBuilder::new().num_threads(self.count - 1);
-            let named = builder.thread_name(|index| format!("simulation {index}"));
-            named.build().expect("the system starts threads")
+            TaskPoolBuilder::new().num_threads(self.count - 1).thread_name("simulation".to_owned()).build()
         })
     }
 }

@@ -1,0 +1,34 @@
+//! MuJoCo in the process: one shared model a task, one `mjData` an instance.
+//!
+//! A domain lives in one file below [`dmcontrol`]; it says how an episode starts, what is seen and what is rewarded.
+//! [`model`] finds and loads models, [`physics`] steps an instance of one in the control suite's order. [`render`] draws
+//! pictures with MuJoCo's own renderer in the contexts that [`gl`] opens; [`picture`] says from where a task is seen.
+
+mod dmcontrol;
+mod gl;
+mod model;
+mod physics;
+mod picture;
+mod randomize;
+mod render;
+mod row;
+mod tolerance;
+pub mod trace;
+
+pub use gl::GlError;
+pub use model::{Model, ModelError};
+pub use physics::Physics;
+pub use tolerance::{Sigmoid, Tolerance};
+
+use bevy::prelude::*;
+
+use super::EnvPlugin;
+
+/// Hosts every MuJoCo environment.
+pub struct MujocoPlugin;
+
+impl Plugin for MujocoPlugin {
+    fn build(&self, app: &mut App) {
+        app.add_plugins(EnvPlugin::<dmcontrol::DmControl>::default());
+    }
+}
