@@ -88,7 +88,8 @@ fn first_rows(task: &Task, count: usize) -> Vec<Vec<f64>> {
             threads: None,
         })
         .expect("the task is hosted");
-        let row = |index| simulation.get::<Observation>(index).0[..task.obs_dim].iter().map(|&x| f64::from(x)).collect();
+        let row =
+            |index| simulation.get::<Observation>(index).0[..task.obs_dim].iter().map(|&x| f64::from(x)).collect();
         rows.extend((0..INSTANCES).map(row));
     }
     rows

@@ -185,8 +185,7 @@ struct Egl {
     query_api: unsafe extern "C" fn() -> c_uint,
     bind_api: unsafe extern "C" fn(c_uint) -> c_uint,
     initialize: unsafe extern "C" fn(*mut c_void, *mut EglInt, *mut EglInt) -> c_uint,
-    choose_config:
-        unsafe extern "C" fn(*mut c_void, *const EglInt, *mut *mut c_void, EglInt, *mut EglInt) -> c_uint,
+    choose_config: unsafe extern "C" fn(*mut c_void, *const EglInt, *mut *mut c_void, EglInt, *mut EglInt) -> c_uint,
     create_context: unsafe extern "C" fn(*mut c_void, *mut c_void, *mut c_void, *const EglInt) -> *mut c_void,
     destroy_context: unsafe extern "C" fn(*mut c_void, *mut c_void) -> c_uint,
     make_current: unsafe extern "C" fn(*mut c_void, *mut c_void, *mut c_void, *mut c_void) -> c_uint,
@@ -218,7 +217,7 @@ const EGL_CONFIG: [EglInt; 17] = [
     0x3025, 24, // depth
     0x3026, 8, // stencil
     0x3033, 1, // surface type: pbuffer
-    0x3040, 8, // renderable type: OpenGL
+    0x3040, 8,      // renderable type: OpenGL
     0x3038, // none
 ];
 
