@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::env::{Simulation, SimulationConfig};
+use crate::env::{EnvError, Simulation, SimulationConfig};
 use crate::sim::{Action, Group, ObservationMode, Purpose, Rng, Seed, Throughput};
 use crate::task::{Registry, Task, TaskSet};
 
@@ -19,8 +19,9 @@ struct Speed {
     one_core: f64,
     /// The same on all cores.
     all_cores: f64,
-    /// Steps a second on one core with a picture each.
-    rgb_one_core: f64,
+    /// Steps a second of one thread with a picture each; none where they cannot be drawn. Mesa, which renders MuJoCo's
+    /// where there is no GPU, has threads of its own.
+    rgb_one_core: Option<f64>,
     /// Shares of a step's time on one core, states only.
     phases: Phases,
 }
@@ -71,11 +72,11 @@ pub(super) fn run(words: &[String], json: bool) -> anyhow::Result<()> {
         } else {
             let percent = |share: f64| format!("{:.0} %", 100.0 * share);
             println!(
-                "{:<32} {:>12.0} {:>12.0} {:>10.0}   {:>6} {:>8} {:>6} {:>6}",
+                "{:<32} {:>12.0} {:>12.0} {:>10}   {:>6} {:>8} {:>6} {:>6}",
                 task.id,
                 speed.one_core,
                 speed.all_cores,
-                speed.rgb_one_core,
+                speed.rgb_one_core.map_or("-".to_owned(), |rgb| format!("{rgb:.0}")),
                 percent(speed.phases.step),
                 percent(speed.phases.observe),
                 percent(speed.phases.reset),
@@ -93,7 +94,14 @@ pub(super) fn run(words: &[String], json: bool) -> anyhow::Result<()> {
 fn measure_task(task: &Task, time: Duration) -> anyhow::Result<Speed> {
     let (one_core, throughput) = measure(task, INSTANCES, ObservationMode::State, Some(1), time)?;
     let (all_cores, _) = measure(task, INSTANCES, ObservationMode::State, None, time)?;
-    let (rgb_one_core, _) = measure(task, DRAWN_INSTANCES, ObservationMode::StateRgb, Some(1), time)?;
+    let rgb_one_core = match measure(task, DRAWN_INSTANCES, ObservationMode::StateRgb, Some(1), time) {
+        Ok((rgb, _)) => Some(rgb),
+        Err(error @ EnvError::Pictures { .. }) => {
+            eprintln!("warning: {error}");
+            None
+        }
+        Err(error) => return Err(error.into()),
+    };
     let whole = throughput.steps as f64 / one_core;
     let share = |part: Duration| part.as_secs_f64() / whole;
     let (step, observe, reset) =
@@ -109,7 +117,7 @@ fn measure(
     observation: ObservationMode,
     threads: Option<usize>,
     time: Duration,
-) -> anyhow::Result<(f64, Throughput)> {
+) -> Result<(f64, Throughput), EnvError> {
     let seed = Seed::new(1);
     let mut simulation = Simulation::new(&SimulationConfig {
         tasks: Arc::from([task.clone()]),
