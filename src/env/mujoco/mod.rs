@@ -1,12 +1,15 @@
 //! MuJoCo in the process: one shared model a task, one `mjData` an instance.
 //!
-//! A domain lives in one file below [`dmcontrol`]; it says how an episode starts, what is seen and what is rewarded.
+//! A domain of the control suite lives in one file below [`dmcontrol`]; it says how an episode starts, what is seen and
+//! what is rewarded. [`gym`] and [`ogbench`] are environments of their own.
 //! [`model`] finds and loads models, [`physics`] steps an instance of one in the control suite's order. [`render`] draws
 //! pictures with MuJoCo's own renderer in the contexts that [`gl`] opens; [`picture`] says from where a task is seen.
 
 mod dmcontrol;
 mod gl;
+mod gym;
 mod model;
+mod ogbench;
 mod physics;
 mod picture;
 mod randomize;
@@ -29,6 +32,12 @@ pub struct MujocoPlugin;
 
 impl Plugin for MujocoPlugin {
     fn build(&self, app: &mut App) {
-        app.add_plugins(EnvPlugin::<dmcontrol::DmControl>::default());
+        app.add_plugins((
+            EnvPlugin::<dmcontrol::DmControl>::default(),
+            EnvPlugin::<gym::Gym>::default(),
+            EnvPlugin::<ogbench::Ant>::default(),
+            EnvPlugin::<ogbench::AntBall>::default(),
+            EnvPlugin::<ogbench::Maze>::default(),
+        ));
     }
 }

@@ -36,6 +36,13 @@ pub(crate) enum View {
     },
 }
 
+impl View {
+    /// Straight down on a point, +y up in the picture.
+    pub(crate) fn from_above(lookat: [f64; 3], distance: f64) -> Self {
+        Self::Free { lookat, distance, azimuth_deg: 90.0, elevation_deg: -90.0 }
+    }
+}
+
 /// How a task is pictured: from where, and how many pixels wide and high.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Shot {
