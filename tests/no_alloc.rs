@@ -1,12 +1,13 @@
-//! A control step allocates nothing once every instance has run for an episode.
+//! A control step allocates nothing once every instance has run for an episode, but for the tasks of helping threads.
 #![expect(unsafe_code, reason = "an allocator can only be replaced by an unsafe impl")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::sync::Arc;
 
 use bevy::prelude::App;
 use terrarium::env::{EnvCatalog, EnvError, EnvironmentsPlugin, Simulation, SimulationConfig};
-use terrarium::sim::{Group, ObservationMode, Parallel, Purpose, Seed, SimPlugin};
+use terrarium::sim::{Group, ObservationMode, Purpose, Seed, SimPlugin, Threads};
 use terrarium::task::{Domain, Registry, Task};
 
 /// The system's allocator, counting what the calling thread asks of it.
@@ -47,7 +48,7 @@ static ALLOCATOR: Counting = Counting;
 /// A world with every environment.
 fn app() -> App {
     let mut app = App::new();
-    app.add_plugins((SimPlugin { observation: ObservationMode::State, parallel: Parallel(true) }, EnvironmentsPlugin));
+    app.add_plugins((SimPlugin { observation: ObservationMode::State, threads: None }, EnvironmentsPlugin));
     app
 }
 
@@ -113,6 +114,31 @@ fn control_steps_do_not_allocate() {
 }
 
 #[test]
+fn sharing_a_control_step_allocates_one_task_a_helper() {
+    const STEPS: u64 = 630;
+    const HELPERS: u64 = 2;
+    let task = hosted().into_iter().find(|task| task.environment == "cartpole").expect("it is hosted");
+    let mut simulation = Simulation::new(&SimulationConfig {
+        tasks: Arc::from([task]),
+        instances: vec![0; 20_000],
+        groups: 1,
+        seed: Seed::new(1),
+        observation: ObservationMode::State,
+        threads: Some(1 + HELPERS as usize),
+    })
+    .expect("the task is hosted");
+    simulation.step(Group(0));
+    assert!(simulation.world().resource::<Threads>().have_shared());
+    let before = COUNT.get();
+    for _ in 0..STEPS {
+        simulation.step(Group(0));
+    }
+    // The queue of tasks grows by blocks of 63.
+    let most = STEPS * HELPERS + STEPS * HELPERS / 63 + 1;
+    assert!((STEPS..=most).contains(&(COUNT.get() - before)), "{} in {STEPS} steps", COUNT.get() - before);
+}
+
+#[test]
 fn pictures_do_not_allocate() {
     for task in hosted().iter().filter(|task| !is_rendered(task)) {
         assert_eq!(allocations(std::slice::from_ref(task), ObservationMode::StateRgb), 0, "{}", task.id);
@@ -122,7 +148,7 @@ fn pictures_do_not_allocate() {
 /// What OpenGL's library allocates for itself is not ours to count.
 #[test]
 fn rendered_pictures_do_not_allocate() {
-    for id in ["walker-walk", "reacher-easy"] {
+    for id in ["walker-walk", "reacher-easy", "mujoco-hopper"] {
         let Some(task) = hosted().into_iter().find(|task| task.id == id) else { continue };
         if let Err(problem) = drawable(&task) {
             eprintln!("skipped: {problem}");

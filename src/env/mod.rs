@@ -6,9 +6,11 @@
 pub mod arcade;
 mod catalog;
 pub mod conformity;
+mod instances;
 mod layout;
 #[cfg(feature = "mujoco")]
 pub mod mujoco;
+mod picture;
 mod plain_loop;
 mod plugin;
 pub mod policy;
@@ -17,7 +19,7 @@ pub mod statistics;
 
 pub use catalog::{
     EnvCatalog, EnvError, EnvHooks, HostedTask, HostedTasks, InstanceState, copy_instance, draw_backdrop,
-    draw_instance, restore_instance, save_instance, spawn_instance,
+    draw_instance, is_left_out, restore_instance, save_instance, spawn_instance,
 };
 pub use layout::{Field, Layout, MAX_REWARD_TERMS, Outcome};
 pub use plugin::EnvPlugin;
