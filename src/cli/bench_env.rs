@@ -24,7 +24,7 @@ struct Speed {
     /// Steps a second of one thread with a picture each; none where they cannot be drawn. Mesa, which renders MuJoCo's
     /// where there is no GPU, has threads of its own.
     rgb_one_core: Option<f64>,
-    /// The same on all cores.
+    /// The same of a thread a core.
     rgb_all_cores: Option<f64>,
     /// Time of a step on one core over that of MuJoCo's bare physics steps, for the tasks that it hosts.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,14 +92,14 @@ pub(super) fn run(words: &[String], json: bool) -> anyhow::Result<()> {
             speeds.insert(task.id.clone(), serde_json::to_value(&speed)?);
         } else {
             let percent = |share: f64| format!("{:.0} %", 100.0 * share);
-            let rgb = |speed: Option<f64>| speed.map_or("-".to_owned(), |speed| format!("{speed:.0}"));
+            let shown = |speed: Option<f64>| speed.map_or("-".to_owned(), |speed| format!("{speed:.0}"));
             println!(
                 "{:<32} {:>12.0} {:>12.0} {:>10} {:>10}   {:>6} {:>6} {:>8} {:>6} {:>6} {:>6}  {:>9}",
                 task.id,
                 speed.one_core,
                 speed.all_cores,
-                rgb(speed.rgb_one_core),
-                rgb(speed.rgb_all_cores),
+                shown(speed.rgb_one_core),
+                shown(speed.rgb_all_cores),
                 percent(speed.phases.act),
                 percent(speed.phases.step),
                 percent(speed.phases.observe),
@@ -122,16 +122,11 @@ fn measure_task(task: &Task, time: Duration) -> anyhow::Result<Speed> {
     let instances = instances(task)?;
     let (one_core, throughput) = measure(task, instances, ObservationMode::State, 1, time)?;
     let (all_cores, _) = measure(task, instances * cores, ObservationMode::State, cores, time)?;
-    let drawn = |threads| match measure(task, DRAWN_INSTANCES * threads, ObservationMode::StateRgb, threads, time) {
-        Ok((rgb, _)) => Ok(Some(rgb)),
-        Err(error @ EnvError::Pictures { .. }) => {
-            eprintln!("warning: {error}");
-            Ok(None)
-        }
-        Err(error) => Err(error),
+    let rgb_one_core = measure_pictures(task, DRAWN_INSTANCES, 1, time)?;
+    let rgb_all_cores = match rgb_one_core {
+        Some(_) => measure_pictures(task, DRAWN_INSTANCES * cores, cores, time)?,
+        None => None,
     };
-    let rgb_one_core = drawn(1)?;
-    let rgb_all_cores = if rgb_one_core.is_some() { drawn(cores)? } else { None };
     let whole = throughput.steps as f64 / one_core;
     let [act, step, observe, score, reset] = Phase::ALL.map(|phase| throughput.time(phase).as_secs_f64() / whole);
     let rest = (1.0 - act - step - observe - score - reset).max(0.0);
@@ -156,6 +151,18 @@ fn over_bare(task: &Task, instances: usize, time: Duration) -> anyhow::Result<Op
 #[cfg(not(feature = "mujoco"))]
 fn over_bare(_: &Task, _: usize, _: Duration) -> anyhow::Result<Option<f64>> {
     Ok(None)
+}
+
+/// Steps a second with a picture each; where they cannot be drawn none, and a warning.
+fn measure_pictures(task: &Task, instances: usize, threads: usize, time: Duration) -> Result<Option<f64>, EnvError> {
+    match measure(task, instances, ObservationMode::StateRgb, threads, time) {
+        Ok((speed, _)) => Ok(Some(speed)),
+        Err(error @ EnvError::Pictures { .. }) => {
+            eprintln!("warning: {error}");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Steps a second under random actions, and where their time went.

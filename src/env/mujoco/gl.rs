@@ -5,6 +5,7 @@
 //! `MUJOCO_GL=egl` or `osmesa` decides it, and `MUJOCO_EGL_DEVICE_ID` which of EGL's devices, as in MuJoCo's own programs.
 #![expect(unsafe_code, reason = "OpenGL is reached through C libraries that are opened at run time")]
 
+use std::cell::UnsafeCell;
 use std::env;
 use std::error::Error as _;
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
@@ -69,12 +70,15 @@ enum Interface {
     OsMesa(OsMesa),
 }
 
+/// Eight by eight pixels of four bytes.
+type Target = [u32; 64];
+
 /// An OpenGL context. It is used by one thread at a time, each of which makes it current first.
 pub(super) struct Context {
     gl: &'static Gl,
     raw: *mut c_void,
     /// OSMesa wants a picture to draw on, though all drawing goes to buffers within the context.
-    target: Box<[u32; 64]>,
+    target: Box<UnsafeCell<Target>>,
 }
 
 /// A context that is current on this thread, until dropped.
@@ -119,7 +123,7 @@ impl Gl {
             Interface::Egl(egl) => egl.context(egl.device),
             Interface::OsMesa(osmesa) => osmesa.context(),
         }?;
-        let context = Context { gl: self, raw, target: Box::new([0; 64]) };
+        let context = Context { gl: self, raw, target: Box::new(UnsafeCell::new([0; 64])) };
         context.bind().map(|()| drop(Current(&context)))?;
         Ok(context)
     }
@@ -141,7 +145,7 @@ impl Context {
     fn bind(&self) -> Result<(), GlError> {
         match &self.gl.interface {
             Interface::Egl(egl) => egl.bind(egl.device, self.raw),
-            Interface::OsMesa(osmesa) => osmesa.bind(self.raw, &self.target),
+            Interface::OsMesa(osmesa) => osmesa.bind(self.raw, self.target.get()),
         }
     }
 }
@@ -366,7 +370,8 @@ impl OsMesa {
             (osmesa, symbol(library, c"OSMesaGetProcAddress").map_err(absent)?)
         };
         let context = osmesa.context()?;
-        let renderer = osmesa.bind(context, &[0; 64]).map(|()| {
+        let mut target: Target = [0; 64];
+        let renderer = osmesa.bind(context, &raw mut target).map(|()| {
             let renderer = renderer(get_proc_address);
             osmesa.unbind();
             renderer
@@ -384,10 +389,9 @@ impl OsMesa {
         if context.is_null() { Err(problem()) } else { Ok(context) }
     }
 
-    fn bind(&self, context: *mut c_void, target: &[u32; 64]) -> Result<(), GlError> {
-        let pixels = target.as_ptr().cast_mut().cast();
-        // SAFETY: 8 by 8 pixels of four bytes; nothing is drawn on them, since drawing goes to framebuffer objects.
-        let bound = unsafe { (self.make_current)(context, pixels, GL_UNSIGNED_BYTE, 8, 8) };
+    fn bind(&self, context: *mut c_void, target: *mut Target) -> Result<(), GlError> {
+        // SAFETY: the target holds 8 by 8 pixels of four bytes, for as long as the context is current.
+        let bound = unsafe { (self.make_current)(context, target.cast(), GL_UNSIGNED_BYTE, 8, 8) };
         let problem = || GlError::Context { interface: "OSMesa", problem: "it cannot be made current".to_owned() };
         if bound == 0 { Err(problem()) } else { Ok(()) }
     }

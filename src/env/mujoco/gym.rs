@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::model::{Body, Model, ModelError};
 use super::physics::Physics;
+use super::picture::Pictures;
 use super::randomize;
+use super::render::View;
 use super::row::Row;
 use super::trace::{Start, Traceable};
 use crate::env::{Environment, Field, Layout, Outcome};
@@ -23,6 +25,9 @@ const SEEN_SPEED: f64 = 10.0;
 const TIPPED_RAD: f64 = 0.2;
 /// Distance from the center within which a reacher's target lies, m.
 const TARGET_REACH_M: f64 = 0.2;
+
+/// Width and height at which pictures are drawn before they are made as small as an observation, px.
+const DRAWN_PX: usize = 480;
 
 /// One of the six tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -187,6 +192,17 @@ impl Task {
             Self::HalfCheetah | Self::Reacher => true,
         }
     }
+
+    /// From where it is seen: through the model's own camera, or, where it has none, Gymnasium's free one, which looks at
+    /// the median of the model's shapes.
+    fn view(self) -> View {
+        let free = |lookat, distance| View::Free { lookat, distance, azimuth_deg: 90.0, elevation_deg: -45.0 };
+        match self {
+            Self::InvertedPendulum => free([0.0; 3], 2.04),
+            Self::Reacher => free([0.025, 0.0, 0.01], 1.24),
+            Self::Ant | Self::HalfCheetah | Self::Hopper | Self::Walker => View::Fixed(0),
+        }
+    }
 }
 
 /// What a row of the task table says.
@@ -203,6 +219,7 @@ pub(super) struct GymParams {
     task: Task,
     model: Arc<Model>,
     bodies: Vec<Body>,
+    pictures: Pictures,
 }
 
 impl TryFrom<Choice> for GymParams {
@@ -211,7 +228,8 @@ impl TryFrom<Choice> for GymParams {
     fn try_from(Choice { task }: Choice) -> Result<Self, ModelError> {
         let model = Model::load(task.model())?;
         let bodies = task.bodies().iter().map(|name| model.body(name)).collect::<Result<_, _>>()?;
-        Ok(Self { task, model, bodies })
+        let pictures = Pictures::drawn_at(task.view(), DRAWN_PX);
+        Ok(Self { task, model, bodies, pictures })
     }
 }
 
@@ -331,7 +349,13 @@ impl Environment for Gym {
         debug_assert!(row.is_full());
     }
 
-    fn draw(&self, _: &GymParams, _: &mut dyn Canvas, _: &mut Rng) {}
+    fn check_drawing(params: &GymParams) -> Result<(), String> {
+        params.pictures.check()
+    }
+
+    fn draw(&self, params: &GymParams, canvas: &mut dyn Canvas, _: &mut Rng) {
+        params.pictures.draw(&self.physics, canvas);
+    }
 }
 
 impl Traceable for Gym {

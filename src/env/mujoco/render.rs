@@ -2,7 +2,7 @@
 //!
 //! A [`Studio`] holds a few OpenGL contexts, its seats. Whoever draws takes a free seat, so that instances are drawn in
 //! parallel on any threads, and pictures do not depend on which. A seat keeps a stage (textures, meshes, shadow map,
-//! buffers) for each model it has drawn: on the CPU about 35 MB for a model of the control suite and 80 MB for one with
+//! buffers) for each model it has drawn: on the CPU about 50 MB for a model of the control suite and 80 MB for one with
 //! MuJoCo's default shadows. All of it is freed with the last task that draws.
 #![expect(unsafe_code, reason = "MuJoCo is a C library; it draws through pointers")]
 
@@ -34,6 +34,13 @@ pub(crate) enum View {
         /// Direction of view against the horizontal plane, degrees: -90 looks down.
         elevation_deg: f64,
     },
+}
+
+impl View {
+    /// Straight down on a point, +y up in the picture.
+    pub(crate) fn from_above(lookat: [f64; 3], distance: f64) -> Self {
+        Self::Free { lookat, distance, azimuth_deg: 90.0, elevation_deg: -90.0 }
+    }
 }
 
 /// How a task is pictured: from where, and how many pixels wide and high.

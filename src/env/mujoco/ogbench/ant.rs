@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::{PHYSICS_STEPS, START_NOISE, TORQUES, difference, xy};
 use crate::env::mujoco::model::{Model, ModelError};
 use crate::env::mujoco::physics::Physics;
+use crate::env::mujoco::picture::Pictures;
 use crate::env::mujoco::randomize;
+use crate::env::mujoco::render::View;
 use crate::env::mujoco::row::Row;
 use crate::env::mujoco::trace::{Start, Traceable};
 use crate::env::{Environment, Field, Layout, Outcome};
@@ -44,13 +46,15 @@ struct Choice {}
 #[serde(try_from = "Choice")]
 pub(in crate::env::mujoco) struct AntParams {
     model: Arc<Model>,
+    pictures: Pictures,
 }
 
 impl TryFrom<Choice> for AntParams {
     type Error = ModelError;
 
     fn try_from(_: Choice) -> Result<Self, ModelError> {
-        Ok(Self { model: Model::load("ogbench/online/ant.xml")? })
+        let model = Model::load("ogbench/online/ant.xml")?;
+        Ok(Self { model, pictures: Pictures::from_view(View::Fixed(0)) })
     }
 }
 
@@ -108,7 +112,13 @@ impl Environment for Ant {
         debug_assert!(row.is_full());
     }
 
-    fn draw(&self, _: &AntParams, _: &mut dyn Canvas, _: &mut Rng) {}
+    fn check_drawing(params: &AntParams) -> Result<(), String> {
+        params.pictures.check()
+    }
+
+    fn draw(&self, params: &AntParams, canvas: &mut dyn Canvas, _: &mut Rng) {
+        params.pictures.draw(&self.physics, canvas);
+    }
 }
 
 impl Traceable for Ant {

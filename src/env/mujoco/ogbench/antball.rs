@@ -11,13 +11,17 @@ use serde::{Deserialize, Serialize};
 use super::{Goal, PHYSICS_STEPS, START_NOISE, TORQUES, add_geom, difference, distance, xy};
 use crate::env::mujoco::model::{Model, ModelError};
 use crate::env::mujoco::physics::Physics;
+use crate::env::mujoco::picture::Pictures;
 use crate::env::mujoco::randomize;
+use crate::env::mujoco::render::View;
 use crate::env::mujoco::row::Row;
 use crate::env::mujoco::trace::Traceable;
 use crate::env::{Environment, Field, Layout, Outcome};
 use crate::paint::Canvas;
 use crate::sim::Rng;
 
+/// Height that the camera looks at, m: Gymnasium's, the median of the model's shapes.
+const SEEN_HEIGHT_M: f64 = 0.75;
 /// Half width of the squares that start and goal are drawn from, m.
 const ANT_REACH_M: f64 = 1.0;
 const BALL_REACH_M: f64 = 2.0;
@@ -60,6 +64,7 @@ struct Choice {}
 pub(in crate::env::mujoco) struct AntBallParams {
     model: Arc<Model>,
     goal: Goal,
+    pictures: Pictures,
 }
 
 impl TryFrom<Choice> for AntBallParams {
@@ -68,7 +73,7 @@ impl TryFrom<Choice> for AntBallParams {
     fn try_from(_: Choice) -> Result<Self, ModelError> {
         let model = Model::load_edited("ogbench/online/ant.xml", "with ball", |draft| add_ball(draft.spec_mut()))?;
         let goal = Goal::of(&model)?;
-        Ok(Self { model, goal })
+        Ok(Self { model, goal, pictures: Pictures::from_view(View::from_above([0.0, 0.0, SEEN_HEIGHT_M], 8.0)) })
     }
 }
 
@@ -163,7 +168,13 @@ impl Environment for AntBall {
         debug_assert!(row.is_full());
     }
 
-    fn draw(&self, _: &AntBallParams, _: &mut dyn Canvas, _: &mut Rng) {}
+    fn check_drawing(params: &AntBallParams) -> Result<(), String> {
+        params.pictures.check()
+    }
+
+    fn draw(&self, params: &AntBallParams, canvas: &mut dyn Canvas, _: &mut Rng) {
+        params.pictures.draw(&self.physics, canvas);
+    }
 }
 
 impl Traceable for AntBall {

@@ -9,7 +9,9 @@ use super::map::{Cell, Map};
 use super::{Goal, PHYSICS_STEPS, START_NOISE, TORQUES, difference, distance, xy};
 use crate::env::mujoco::model::{Model, ModelError};
 use crate::env::mujoco::physics::Physics;
+use crate::env::mujoco::picture::Pictures;
 use crate::env::mujoco::randomize;
+use crate::env::mujoco::render::View;
 use crate::env::mujoco::row::Row;
 use crate::env::mujoco::trace::{Start, Traceable};
 use crate::env::{Environment, Field, Layout, Outcome};
@@ -113,6 +115,7 @@ pub(in crate::env::mujoco) struct MazeParams {
     goal: Goal,
     /// Start and goal cells, one pair an episode.
     pairs: Vec<(Cell, Cell)>,
+    pictures: Pictures,
 }
 
 impl TryFrom<Choice> for MazeParams {
@@ -121,7 +124,8 @@ impl TryFrom<Choice> for MazeParams {
     fn try_from(Choice { body, map }: Choice) -> Result<Self, ModelError> {
         let model = Model::load_edited(body.model(), map.name(), |draft| map.build(draft.spec_mut()))?;
         let goal = Goal::of(&model)?;
-        Ok(Self { body, model, goal, pairs: map.pairs() })
+        let pictures = Pictures::from_view(View::from_above([10.0, 10.0, 0.0], 30.0));
+        Ok(Self { body, model, goal, pairs: map.pairs(), pictures })
     }
 }
 
@@ -213,7 +217,13 @@ impl Environment for Maze {
         debug_assert!(row.is_full());
     }
 
-    fn draw(&self, _: &MazeParams, _: &mut dyn Canvas, _: &mut Rng) {}
+    fn check_drawing(params: &MazeParams) -> Result<(), String> {
+        params.pictures.check()
+    }
+
+    fn draw(&self, params: &MazeParams, canvas: &mut dyn Canvas, _: &mut Rng) {
+        params.pictures.draw(&self.physics, canvas);
+    }
 }
 
 impl Traceable for Maze {
