@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::env::{Simulation, SimulationConfig};
+use crate::env::{EnvCatalog, EnvironmentsPlugin, Simulation, SimulationConfig};
 use crate::sim::{Action, Group, ObservationMode, Purpose, Rng, Seed, Throughput};
 use crate::task::{Registry, Task, TaskSet};
 
-/// Instances of each measurement of states.
-const INSTANCES: usize = 1024;
+/// Work of each control step of a measurement of states, ns: as many instances as that takes, within bounds.
+const WORK_NANOS: u64 = 1_000_000;
+const INSTANCES: (u64, u64) = (16, 1024);
 /// Instances of each measurement of pictures.
 const DRAWN_INSTANCES: usize = 8;
 
@@ -21,6 +22,9 @@ struct Speed {
     all_cores: f64,
     /// Steps a second on one core with a picture each.
     rgb_one_core: f64,
+    /// Time of a step on one core over that of MuJoCo's bare physics steps, for the tasks that it hosts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    over_bare: Option<f64>,
     /// Shares of a step's time on one core, states only.
     phases: Phases,
 }
@@ -54,14 +58,14 @@ pub(super) fn run(words: &[String], json: bool) -> anyhow::Result<()> {
     let registry = Registry::builtin()?;
     let tasks = match &of {
         Some(text) => TaskSet::parse(text, &registry)?.tasks().to_vec(),
-        None => registry.tasks().to_vec(),
+        None => registry.tasks().iter().filter(|task| !crate::env::is_left_out(task)).cloned().collect(),
     };
     let time = Duration::from_secs_f64(seconds);
     let mut speeds = serde_json::Map::new();
     if !json {
         println!(
-            "{:<32} {:>12} {:>12} {:>10}   {:>6} {:>8} {:>6} {:>6}",
-            "task", "one core", "all cores", "rgb", "step", "observe", "reset", "rest"
+            "{:<32} {:>12} {:>12} {:>10}   {:>6} {:>8} {:>6} {:>6}  {:>10}",
+            "task", "one core", "all cores", "rgb", "step", "observe", "reset", "rest", "over bare"
         );
     }
     for task in &tasks {
@@ -71,7 +75,7 @@ pub(super) fn run(words: &[String], json: bool) -> anyhow::Result<()> {
         } else {
             let percent = |share: f64| format!("{:.0} %", 100.0 * share);
             println!(
-                "{:<32} {:>12.0} {:>12.0} {:>10.0}   {:>6} {:>8} {:>6} {:>6}",
+                "{:<32} {:>12.0} {:>12.0} {:>10.0}   {:>6} {:>8} {:>6} {:>6}  {:>10}",
                 task.id,
                 speed.one_core,
                 speed.all_cores,
@@ -79,7 +83,8 @@ pub(super) fn run(words: &[String], json: bool) -> anyhow::Result<()> {
                 percent(speed.phases.step),
                 percent(speed.phases.observe),
                 percent(speed.phases.reset),
-                percent(speed.phases.rest)
+                percent(speed.phases.rest),
+                speed.over_bare.map_or(String::new(), |ratio| format!("{ratio:.2}x"))
             );
         }
     }
@@ -91,15 +96,35 @@ pub(super) fn run(words: &[String], json: bool) -> anyhow::Result<()> {
 }
 
 fn measure_task(task: &Task, time: Duration) -> anyhow::Result<Speed> {
-    let (one_core, throughput) = measure(task, INSTANCES, ObservationMode::State, Some(1), time)?;
-    let (all_cores, _) = measure(task, INSTANCES, ObservationMode::State, None, time)?;
+    let instances = instances(task)?;
+    let (one_core, throughput) = measure(task, instances, ObservationMode::State, Some(1), time)?;
+    let (all_cores, _) = measure(task, instances, ObservationMode::State, None, time)?;
     let (rgb_one_core, _) = measure(task, DRAWN_INSTANCES, ObservationMode::StateRgb, Some(1), time)?;
     let whole = throughput.steps as f64 / one_core;
     let share = |part: Duration| part.as_secs_f64() / whole;
     let (step, observe, reset) =
         (share(throughput.step_time), share(throughput.observe_time), share(throughput.reset_time));
     let rest = (1.0 - step - observe - reset).max(0.0);
-    Ok(Speed { one_core, all_cores, rgb_one_core, phases: Phases { step, observe, reset, rest } })
+    let over_bare = over_bare(task, instances, time)?;
+    Ok(Speed { one_core, all_cores, rgb_one_core, over_bare, phases: Phases { step, observe, reset, rest } })
+}
+
+/// How many instances step at once.
+fn instances(task: &Task) -> anyhow::Result<usize> {
+    let mut app = bevy::app::App::new();
+    app.add_plugins(EnvironmentsPlugin);
+    let nanos = app.world().resource::<EnvCatalog>().host(task)?.step_nanos();
+    Ok((WORK_NANOS / nanos).clamp(INSTANCES.0, INSTANCES.1) as usize)
+}
+
+#[cfg(feature = "mujoco")]
+fn over_bare(task: &Task, instances: usize, time: Duration) -> anyhow::Result<Option<f64>> {
+    Ok(crate::env::mujoco::ratio_to_bare(task, instances, time)?)
+}
+
+#[cfg(not(feature = "mujoco"))]
+fn over_bare(_: &Task, _: usize, _: Duration) -> anyhow::Result<Option<f64>> {
+    Ok(None)
 }
 
 /// Steps a second under random actions, and where their time went.

@@ -96,8 +96,9 @@ pub(super) fn run(args: &[String], open_checkpoint: OpenCheckpoint) -> anyhow::R
     let statistics = sample.statistics();
     let rate = statistics.steps as f64 / started.elapsed().as_secs_f64();
     eprintln!("{}: {} episodes, {} steps, {rate:.0} steps/s", task.id, statistics.episodes, statistics.steps);
-    if sample.faults() > 0 {
-        eprintln!("warning: {} episodes ended in a non-finite state", sample.faults());
+    let faults = sample.faults();
+    if faults.total() > 0 {
+        eprintln!("warning: {} episodes ended in a fault ({faults})", faults.total());
     }
     if words.has("--json") {
         println!("{}", serde_json::to_string(&statistics).context("the statistics cannot be written as JSON")?);

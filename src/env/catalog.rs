@@ -210,7 +210,7 @@ impl EnvCatalog {
         let hooks = *self.hooks.get(task.environment.as_str()).ok_or_else(|| EnvError::NotHosted {
             task: task.id.clone(),
             environment: task.environment.clone(),
-            hint: hint(&task.environment),
+            hint: if is_left_out(task) { "; build with --features mujoco".to_owned() } else { String::new() },
         })?;
         let params = (hooks.parse)(task).map_err(|problem| EnvError::Params {
             task: task.id.clone(),
@@ -371,13 +371,9 @@ pub fn restore_instance(world: &mut World, entity: Entity, saved: InstanceState)
     Ok(())
 }
 
-/// Which build would host an environment that this one leaves out.
-fn hint(environment: &str) -> String {
-    if !cfg!(feature = "mujoco") && MUJOCO_ENVIRONMENTS.contains(&environment) {
-        "; build with --features mujoco".to_owned()
-    } else {
-        String::new()
-    }
+/// Whether this build leaves the task's environment out, so that another build is needed to host it.
+pub fn is_left_out(task: &Task) -> bool {
+    !cfg!(feature = "mujoco") && MUJOCO_ENVIRONMENTS.contains(&task.environment.as_str())
 }
 
 fn concrete<E: Environment>(params: &SharedParams) -> Arc<E::Params> {

@@ -17,7 +17,7 @@ pub mod statistics;
 
 pub use catalog::{
     EnvCatalog, EnvError, EnvHooks, HostedTask, HostedTasks, InstanceState, copy_instance, draw_backdrop,
-    draw_instance, restore_instance, save_instance, spawn_instance,
+    draw_instance, is_left_out, restore_instance, save_instance, spawn_instance,
 };
 pub use layout::{Field, Layout, MAX_REWARD_TERMS, Outcome};
 pub use plugin::EnvPlugin;

@@ -110,7 +110,8 @@ fn step<E: Environment>(
             }
             total.success = outcome.success;
             total.terminated = outcome.terminated;
-            if outcome.terminated {
+            total.fault = outcome.fault;
+            if outcome.terminated || outcome.fault.is_some() {
                 break;
             }
         }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::policy::{BatchPolicy, PolicyFailure, PolicyInput};
 use super::{EnvError, Simulation, SimulationConfig};
 use crate::sim::{
-    ACTION_DIM, Ending, FinalObservation, FinishedEpisode, Group, OBS_DIM, Observation, ObservationMode, Seed,
-    StepRecord,
+    ACTION_DIM, Fault, FaultCounts, FinalObservation, FinishedEpisode, Group, OBS_DIM, Observation, ObservationMode,
+    Seed, StepRecord,
 };
 use crate::task::Task;
 
@@ -77,7 +77,7 @@ pub struct EpisodeSample {
     /// Agent steps.
     pub steps: u32,
     /// Whether a non-finite state ended it.
-    pub faulty: bool,
+    pub fault: Option<Fault>,
     /// The first observation.
     pub reset: Vec<f32>,
     /// Sum of each observation entry and of its square, over the steps.
@@ -120,7 +120,7 @@ impl EpisodeSample {
             score: 0.0,
             success: false,
             steps: 0,
-            faulty: false,
+            fault: None,
             reset: reset.to_vec(),
             sums: vec![(0.0, 0.0); reset.len()],
             extremes: vec![(f32::INFINITY, f32::NEG_INFINITY); reset.len()],
@@ -140,7 +140,7 @@ impl EpisodeSample {
         self.episode_return = finished.episode_return;
         self.score = finished.score;
         self.success = finished.success;
-        self.faulty = finished.ending == Some(Ending::Fault);
+        self.fault = finished.fault;
     }
 }
 
@@ -304,9 +304,9 @@ impl Sample {
         }
     }
 
-    /// Episodes that a non-finite state ended.
-    pub fn faults(&self) -> usize {
-        self.episodes.iter().filter(|episode| episode.faulty).count()
+    /// Faults that ended episodes.
+    pub fn faults(&self) -> FaultCounts {
+        self.episodes.iter().filter_map(|episode| episode.fault).collect()
     }
 }
 
@@ -344,7 +344,7 @@ mod tests {
             let sample = pong(episodes, instances);
             let statistics = sample.statistics();
             assert_eq!((statistics.episodes, statistics.steps), (u64::from(episodes), 500 * u64::from(episodes)));
-            assert_eq!(sample.faults(), 0);
+            assert_eq!(sample.faults().total(), 0);
             assert!(statistics.obs_mean.iter().all(|mean| mean.is_finite()));
         }
     }

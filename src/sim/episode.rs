@@ -3,7 +3,9 @@
 use bevy::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, ActiveGroup, FinalObservation, Group, InstanceTask, Observation, Rng, TaskTable, Throughput};
+use super::{
+    Action, ActiveGroup, Fault, FinalObservation, Group, InstanceTask, Observation, Rng, TaskTable, Throughput,
+};
 
 /// Most reward terms that are summed apart.
 const TERMS: usize = 8;
@@ -53,6 +55,8 @@ pub struct StepRecord {
     pub terminated: bool,
     /// How the episode ended, if this step ended it.
     pub ending: Option<Ending>,
+    /// What is wrong with the state, if its environment says so.
+    pub fault: Option<Fault>,
     /// Whether the instance waits for its next episode.
     pub needs_reset: bool,
 }
@@ -83,6 +87,9 @@ pub struct FinishedEpisode {
     pub length: u32,
     /// How it ended.
     pub ending: Option<Ending>,
+    /// What was wrong, if it ended as a fault.
+    #[serde(default)]
+    pub fault: Option<Fault>,
     /// Reward terms, summed.
     pub terms: [f64; TERMS],
 }
@@ -142,17 +149,19 @@ pub fn score_episodes(
         let task = &table.0[task.0 as usize];
         throughput.steps += 1;
         episode.step += 1;
-        let sound = record.reward.is_finite() && observation.0[..task.obs_dim].iter().all(|x| x.is_finite());
-        if sound {
+        let finite = record.reward.is_finite() && observation.0[..task.obs_dim].iter().all(|x| x.is_finite());
+        let fault = record.fault.or((!finite).then_some(Fault::NotFinite));
+        let sound = fault.is_none();
+        if let Some(fault) = fault {
+            // `last` stays the observation before this step.
+            *record = StepRecord { success: tally.success, fault: Some(fault), ..StepRecord::default() };
+            throughput.faults.add(fault);
+        } else {
             tally.episode_return += f64::from(record.reward);
             for (sum, term) in tally.terms.iter_mut().zip(record.terms) {
                 *sum += term;
             }
             tally.success = record.success;
-        } else {
-            // `last` stays the observation before this step.
-            *record = StepRecord { success: tally.success, ..StepRecord::default() };
-            throughput.faults += 1;
         }
         record.ending = if !sound {
             Some(Ending::Fault)
@@ -177,6 +186,7 @@ pub fn score_episodes(
                 success: tally.success,
                 length: episode.step,
                 ending: record.ending,
+                fault,
                 terms: tally.terms,
             };
             *tally = EpisodeTally::default();

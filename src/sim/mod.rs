@@ -4,6 +4,7 @@
 //! [`SimSystems`] run once over every instance of the [`ActiveGroup`].
 
 mod episode;
+mod fault;
 mod frame;
 mod instance;
 mod rows;
@@ -12,6 +13,7 @@ mod seed;
 mod throughput;
 
 pub use episode::{Ending, Episode, EpisodeTally, FinishedEpisode, StepRecord, score_episodes, take_actions};
+pub use fault::{Fault, FaultCounts};
 pub use frame::{FRAME_BYTES, FRAME_SIZE, Frame, ObservationMode};
 pub use instance::{Group, InstanceId, InstanceTask, TaskTable};
 pub use rows::{ACTION_DIM, Action, FinalObservation, OBS_DIM, Observation};

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use bevy::prelude::Resource;
 
+use super::FaultCounts;
+
 /// Counts and durations since the program started.
 #[derive(Resource, Clone, Debug, Default, PartialEq)]
 pub struct Throughput {
@@ -11,8 +13,8 @@ pub struct Throughput {
     pub steps: u64,
     /// Episodes ended.
     pub episodes: u64,
-    /// Episodes ended because a state or reward was not finite.
-    pub faults: u64,
+    /// Episodes ended because a state or reward was not finite, or its simulator gave up.
+    pub faults: FaultCounts,
     /// Actions that were not finite and were replaced by zero.
     pub bad_actions: u64,
     /// Time in [`SimSystems::Step`](super::SimSystems::Step).
@@ -30,7 +32,7 @@ impl Throughput {
         Self {
             steps: self.steps - earlier.steps,
             episodes: self.episodes - earlier.episodes,
-            faults: self.faults - earlier.faults,
+            faults: self.faults.since(&earlier.faults),
             bad_actions: self.bad_actions - earlier.bad_actions,
             step_time: self.step_time - earlier.step_time,
             observe_time: self.observe_time - earlier.observe_time,

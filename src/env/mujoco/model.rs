@@ -299,11 +299,6 @@ impl Model {
         unsafe { array(self.raw().actuator_ctrlrange, 2 * self.raw().nu) }.as_chunks().0
     }
 
-    /// Positions and velocities of the default configuration have these widths.
-    pub(crate) fn widths(&self) -> (usize, usize) {
-        (self.raw().nq as usize, self.raw().nv as usize)
-    }
-
     fn joint_at(&self, index: usize) -> Joint {
         let raw = self.raw();
         // SAFETY: the arrays have one entry a joint, the ranges two.

@@ -1,7 +1,7 @@
 //! Ball in cup: a cup that moves in a vertical plane, with a ball on a string.
 
-use super::{Domain, REWARD, Task, find, names};
-use crate::env::mujoco::model::{Body, Geom, Joint, Model, ModelError, Site};
+use super::{Bound, Domain, REWARD, Task, find, names};
+use crate::env::mujoco::model::{Body, Geom, Joint, Model, Site};
 use crate::env::mujoco::physics::{Field as ModelField, Physics};
 use crate::env::mujoco::row::Row;
 use crate::env::mujoco::tolerance::{Sigmoid, Tolerance};
@@ -12,7 +12,7 @@ pub(super) const DOMAIN: Domain = Domain {
     name: "ball_in_cup",
     tasks: || names(GOALS),
     model: |_| Model::load("dm_control/ball_in_cup.xml"),
-    bind: |model, task| find(GOALS, task).map(|goal| BallInCup::new(model, goal)).transpose(),
+    bind: |model, task| find(GOALS, task).map(|goal| BallInCup::bind(model, goal)),
 };
 
 /// What a task asks for.
@@ -58,7 +58,7 @@ struct BallInCup {
 }
 
 impl BallInCup {
-    fn new(model: &Model, goal: Goal) -> Result<Box<dyn Task>, ModelError> {
+    fn bind(model: &Model, goal: Goal) -> Bound {
         Ok(Box::new(Self {
             goal,
             ball: model.body("ball")?,

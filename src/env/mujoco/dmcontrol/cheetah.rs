@@ -1,7 +1,7 @@
 //! Cheetah: a planar two-legged body with springy joints that runs, on two feet or one, and jumps.
 
-use super::{Domain, REWARD, Task, find, names};
-use crate::env::mujoco::model::{Body, Model, ModelError, Sensor};
+use super::{Bound, Domain, REWARD, Task, find, names};
+use crate::env::mujoco::model::{Body, Model, Sensor};
 use crate::env::mujoco::physics::Physics;
 use crate::env::mujoco::randomize;
 use crate::env::mujoco::row::Row;
@@ -13,7 +13,7 @@ pub(super) const DOMAIN: Domain = Domain {
     name: "cheetah",
     tasks: || names(GOALS),
     model: |_| Model::load("dm_control/cheetah.xml"),
-    bind: |model, task| find(GOALS, task).map(|goal| Cheetah::new(model, goal)).transpose(),
+    bind: |model, task| find(GOALS, task).map(|goal| Cheetah::bind(model, goal)),
 };
 
 /// What a task asks for.
@@ -78,7 +78,7 @@ struct Cheetah {
 }
 
 impl Cheetah {
-    fn new(model: &Model, goal: Goal) -> Result<Box<dyn Task>, ModelError> {
+    fn bind(model: &Model, goal: Goal) -> Bound {
         Ok(Box::new(Self {
             goal,
             torso: model.body("torso")?,

@@ -1,7 +1,7 @@
 //! Giraffe: the cheetah's legs under a long neck; it runs and must not let its head drop.
 
-use super::{Domain, REWARD, Task, find, names};
-use crate::env::mujoco::model::{Body, Model, ModelError, Sensor};
+use super::{Bound, Domain, REWARD, Task, find, names};
+use crate::env::mujoco::model::{Body, Model, Sensor};
 use crate::env::mujoco::physics::Physics;
 use crate::env::mujoco::randomize;
 use crate::env::mujoco::row::Row;
@@ -13,7 +13,7 @@ pub(super) const DOMAIN: Domain = Domain {
     name: "giraffe",
     tasks: || names(GOALS),
     model: |_| Model::load("giraffe.xml"),
-    bind: |model, task| find(GOALS, task).map(|()| Giraffe::new(model)).transpose(),
+    bind: |model, task| find(GOALS, task).map(|()| Giraffe::bind(model)),
 };
 
 const GOALS: &[(&str, ())] = &[("run", ())];
@@ -43,7 +43,7 @@ struct Giraffe {
 }
 
 impl Giraffe {
-    fn new(model: &Model) -> Result<Box<dyn Task>, ModelError> {
+    fn bind(model: &Model) -> Bound {
         Ok(Box::new(Self { head: model.body("head")?, velocity: model.sensor("torso_subtreelinvel")? }))
     }
 }

@@ -1,7 +1,7 @@
 //! Hopper: a planar one-legged body that stands and hops.
 
-use super::{Domain, REWARD, Task, find, names};
-use crate::env::mujoco::model::{Body, Model, ModelError, Sensor};
+use super::{Bound, Domain, REWARD, Task, find, names};
+use crate::env::mujoco::model::{Body, Model, Sensor};
 use crate::env::mujoco::physics::Physics;
 use crate::env::mujoco::randomize;
 use crate::env::mujoco::row::Row;
@@ -13,7 +13,7 @@ pub(super) const DOMAIN: Domain = Domain {
     name: "hopper",
     tasks: || names(GOALS),
     model: |_| Model::load("dm_control/hopper.xml"),
-    bind: |model, task| find(GOALS, task).map(|goal| Hopper::new(model, goal)).transpose(),
+    bind: |model, task| find(GOALS, task).map(|goal| Hopper::bind(model, goal)),
 };
 
 /// What a task asks for.
@@ -61,7 +61,7 @@ struct Hopper {
 }
 
 impl Hopper {
-    fn new(model: &Model, goal: Goal) -> Result<Box<dyn Task>, ModelError> {
+    fn bind(model: &Model, goal: Goal) -> Bound {
         Ok(Box::new(Self {
             goal,
             torso: model.body("torso")?,

@@ -10,14 +10,14 @@ mod cheetah;
 mod finger;
 mod fish;
 mod giraffe;
-#[cfg(test)]
-mod golden_tests;
 mod hopper;
 mod pendulum;
 mod poses;
 mod quadruped;
 mod reacher;
 mod spinner;
+#[cfg(test)]
+mod starts;
 mod walker;
 
 use std::sync::Arc;
@@ -55,6 +55,9 @@ pub(super) trait Task: Send + Sync {
     fn reward(&self, physics: &Physics) -> f64;
 }
 
+/// A task whose elements were looked up in a model.
+type Bound = Result<Box<dyn Task>, ModelError>;
+
 /// A family of tasks with a body in common.
 struct Domain {
     name: &'static str,
@@ -63,7 +66,7 @@ struct Domain {
     /// The model of a task that names none.
     model: fn(task: &str) -> Result<Arc<Model>, ModelError>,
     /// The task of that name on a model.
-    bind: fn(model: &Model, task: &str) -> Result<Option<Box<dyn Task>>, ModelError>,
+    bind: fn(model: &Model, task: &str) -> Option<Bound>,
 }
 
 const DOMAINS: &[Domain] = &[
@@ -118,11 +121,11 @@ impl TryFrom<Choice> for DmControlParams {
             None => (domain.model)(&choice.task),
         };
         let model = model.map_err(|problem| problem.to_string())?;
-        let task = (domain.bind)(&model, &choice.task).map_err(|problem| problem.to_string())?.ok_or_else(|| {
+        let task = (domain.bind)(&model, &choice.task).ok_or_else(|| {
             let known = (domain.tasks)().join(", ");
             format!("the domain {} has no task {:?}; its tasks are {known}", domain.name, choice.task)
         })?;
-        Ok(Self { model, task })
+        Ok(Self { model, task: task.map_err(|problem| problem.to_string())? })
     }
 }
 
@@ -158,7 +161,7 @@ impl Environment for DmControl {
     fn step(&mut self, params: &DmControlParams, action: &[f32], _: &mut Rng) -> Outcome {
         self.physics.set_action(action);
         self.physics.step(params.task.physics_steps());
-        Outcome::new([params.task.reward(&self.physics)])
+        Outcome::new([params.task.reward(&self.physics)]).with_fault(self.physics.divergence())
     }
 
     fn observe(&self, params: &DmControlParams, row: &mut [f32]) {
@@ -171,8 +174,16 @@ impl Environment for DmControl {
 }
 
 impl Traceable for DmControl {
+    fn physics(&self) -> &Physics {
+        &self.physics
+    }
+
     fn physics_mut(&mut self) -> &mut Physics {
         &mut self.physics
+    }
+
+    fn physics_steps(params: &DmControlParams) -> u32 {
+        params.task.physics_steps()
     }
 }
 

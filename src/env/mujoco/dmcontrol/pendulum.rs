@@ -2,8 +2,8 @@
 
 use std::f64::consts::PI;
 
-use super::{Domain, REWARD, Task, find, names};
-use crate::env::mujoco::model::{Body, Model, ModelError};
+use super::{Bound, Domain, REWARD, Task, find, names};
+use crate::env::mujoco::model::{Body, Model};
 use crate::env::mujoco::physics::Physics;
 use crate::env::mujoco::row::Row;
 use crate::env::mujoco::tolerance::{Sigmoid, Tolerance};
@@ -14,7 +14,7 @@ pub(super) const DOMAIN: Domain = Domain {
     name: "pendulum",
     tasks: || names(GOALS),
     model: |_| Model::load("dm_control/pendulum.xml"),
-    bind: |model, task| find(GOALS, task).map(|goal| Pendulum::new(model, goal)).transpose(),
+    bind: |model, task| find(GOALS, task).map(|goal| Pendulum::bind(model, goal)),
 };
 
 /// What a task asks for.
@@ -50,7 +50,7 @@ struct Pendulum {
 }
 
 impl Pendulum {
-    fn new(model: &Model, goal: Goal) -> Result<Box<dyn Task>, ModelError> {
+    fn bind(model: &Model, goal: Goal) -> Bound {
         Ok(Box::new(Self { goal, pole: model.body("pole")? }))
     }
 }

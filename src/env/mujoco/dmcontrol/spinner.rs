@@ -1,7 +1,7 @@
 //! Spinner and jumper: balls in a plane with sprung limbs, five or four arms to tumble on or two legs to jump with.
 
-use super::{Domain, REWARD, Task, find, names};
-use crate::env::mujoco::model::{Body, Model, ModelError, Sensor};
+use super::{Bound, Domain, REWARD, Task, find, names};
+use crate::env::mujoco::model::{Body, Model, Sensor};
 use crate::env::mujoco::physics::Physics;
 use crate::env::mujoco::randomize;
 use crate::env::mujoco::row::Row;
@@ -13,14 +13,14 @@ pub(super) const SPINNER: Domain = Domain {
     name: "spinner",
     tasks: || names(SPINNER_GOALS),
     model: |_| Model::load("spinner.xml"),
-    bind: |model, task| find(SPINNER_GOALS, task).map(|goal| Spinner::new(model, goal)).transpose(),
+    bind: |model, task| find(SPINNER_GOALS, task).map(|goal| Spinner::bind(model, goal)),
 };
 
 pub(super) const JUMPER: Domain = Domain {
     name: "jumper",
     tasks: || names(JUMPER_GOALS),
     model: |_| Model::load("jumper.xml"),
-    bind: |model, task| find(JUMPER_GOALS, task).map(|goal| Spinner::new(model, goal)).transpose(),
+    bind: |model, task| find(JUMPER_GOALS, task).map(|goal| Spinner::bind(model, goal)),
 };
 
 /// What a task asks for.
@@ -97,7 +97,7 @@ enum Reward {
 }
 
 impl Spinner {
-    fn new(model: &Model, goal: Goal) -> Result<Box<dyn Task>, ModelError> {
+    fn bind(model: &Model, goal: Goal) -> Bound {
         let layout = match model.control_ranges().len() {
             2 => TWO_LEGS,
             4 => FOUR_ARMS,

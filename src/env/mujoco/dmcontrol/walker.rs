@@ -1,8 +1,8 @@
 //! Walker: a planar biped that stands, walks and runs, forward or backward, and holds poses.
 
 use super::poses::{Figure, Pose};
-use super::{Domain, REWARD, Task, find, names};
-use crate::env::mujoco::model::{Body, Model, ModelError, Sensor};
+use super::{Bound, Domain, REWARD, Task, find, names};
+use crate::env::mujoco::model::{Body, Model, Sensor};
 use crate::env::mujoco::physics::Physics;
 use crate::env::mujoco::randomize;
 use crate::env::mujoco::row::Row;
@@ -14,7 +14,7 @@ pub(super) const DOMAIN: Domain = Domain {
     name: "walker",
     tasks: || names(GOALS),
     model: |_| Model::load("dm_control/walker.xml"),
-    bind: |model, task| find(GOALS, task).map(|goal| Walker::new(model, goal)).transpose(),
+    bind: |model, task| find(GOALS, task).map(|goal| Walker::bind(model, goal)),
 };
 
 /// What a task asks for.
@@ -67,7 +67,7 @@ struct Walker {
 }
 
 impl Walker {
-    fn new(model: &Model, goal: Goal) -> Result<Box<dyn Task>, ModelError> {
+    fn bind(model: &Model, goal: Goal) -> Bound {
         let torso = model.body("torso")?;
         let mut bodies = [torso; 7];
         for (body, name) in bodies.iter_mut().zip(BODIES) {
