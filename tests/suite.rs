@@ -1,22 +1,15 @@
-//! What holds for every hosted task: rows, ends of episodes, determinism, copies, faults.
+//! What holds for every hosted task: rows, ends of episodes, determinism, copies.
 //!
 //! `TERRARIUM_SUITE_TASKS` restricts it to some tasks (ids or domains, comma-separated) while one is being written.
 
-use std::process::Command;
-use std::sync::Arc;
-
-use bevy::app::TaskPoolPlugin;
 use bevy::prelude::*;
-use serde::{Deserialize, Serialize};
 use terrarium::env::{
-    EnvCatalog, EnvError, EnvPlugin, Environment, EnvironmentsPlugin, Field, HostedTask, Layout, Outcome, Simulation,
-    SimulationConfig, copy_instance, populate, restore_instance, save_instance,
+    EnvCatalog, EnvError, EnvironmentsPlugin, HostedTask, Simulation, SimulationConfig, copy_instance,
+    restore_instance, save_instance,
 };
-use terrarium::paint::Canvas;
 use terrarium::sim::{
-    ACTION_DIM, Action, ControlStep, Ending, Episode, EpisodeTally, Fault, FinalObservation, FinishedEpisode, Frame,
-    Group, InstanceTask, OBS_DIM, Observation, ObservationMode, Parallel, Purpose, Rng, Seed, SimPlugin, StartEpisodes,
-    StepRecord, TaskTable, Throughput,
+    ACTION_DIM, Action, Ending, Episode, EpisodeTally, FinalObservation, FinishedEpisode, Frame, Group, InstanceTask,
+    Observation, ObservationMode, Purpose, Rng, Seed, SimPlugin, StepRecord, Threads,
 };
 use terrarium::task::{Domain, Registry, Task, TaskSet};
 
@@ -40,7 +33,7 @@ fn cases() -> Vec<Case> {
         Err(_) => registry.tasks().to_vec(),
     };
     let mut app = App::new();
-    app.add_plugins((SimPlugin { observation: ObservationMode::State, parallel: Parallel(true) }, EnvironmentsPlugin));
+    app.add_plugins((SimPlugin { observation: ObservationMode::State, threads: None }, EnvironmentsPlugin));
     let catalog = app.world().resource::<EnvCatalog>();
     let mut cases = Vec::new();
     for task in tasks {
@@ -336,6 +329,18 @@ fn starts_and_courses_differ() {
     }
 }
 
+/// Holds two instances against each other that share an episode; each goes on by itself after its end. Returns whether
+/// the episode goes on.
+fn goes_on_alike(a: &Seen, b: &Seen, task: &Task) -> bool {
+    if a.ending.is_none() {
+        assert_eq!(a, b, "{}", task.id);
+        return true;
+    }
+    let end = |seen: &Seen| (seen.last.clone(), seen.reward, seen.success, seen.ending);
+    assert_eq!(end(a), end(b), "{}", task.id);
+    false
+}
+
 #[test]
 fn a_copy_goes_on_as_its_original() {
     let cases = cases();
@@ -350,18 +355,19 @@ fn a_copy_goes_on_as_its_original() {
         assert_ne!(saved(simulation.world(), pair[0]), saved(simulation.world(), pair[1]));
         copy_instance(simulation.world_mut(), pair[0], pair[1]);
     }
+    let mut going = vec![true; cases.len()];
     for _ in 0..100 {
         let mut actions = wanderer.choose().to_vec();
         for pair in actions.chunks_exact_mut(2) {
             pair[1] = pair[0];
         }
         step(&mut simulation, &actions);
-        for (pair, case) in entities.chunks_exact(2).zip(&cases) {
+        for ((pair, case), going) in entities.chunks_exact(2).zip(&cases).zip(&mut going) {
             let [original, copy] = [pair[0], pair[1]].map(|entity| seen(simulation.world(), entity));
-            assert_eq!(original, copy, "{}", case.task.id);
+            *going = *going && goes_on_alike(&original, &copy, &case.task);
         }
     }
-    for (pair, case) in entities.chunks_exact(2).zip(&cases) {
+    for ((pair, case), _) in entities.chunks_exact(2).zip(&cases).zip(&going).filter(|(_, going)| **going) {
         let tally = |entity| simulation.world().get::<EpisodeTally>(entity).expect("an instance has a tally");
         assert_eq!(tally(pair[0]), tally(pair[1]), "{}", case.task.id);
     }
@@ -386,12 +392,14 @@ fn a_saved_instance_goes_on_in_another_world() {
         let again = saved(restored.world(), entity).to_string();
         assert_eq!(text, again, "{}: not a bit is lost", case.task.id);
     }
+    let mut going = vec![true; cases.len()];
     for _ in 0..100 {
         let actions = wanderer.choose();
         step(&mut original, actions);
         step(&mut restored, actions);
-        for ((a, b), case) in all_seen(&original).iter().zip(all_seen(&restored)).zip(&cases) {
-            assert_eq!(*a, b, "{}", case.task.id);
+        let (original, restored) = (all_seen(&original), all_seen(&restored));
+        for (((a, b), case), going) in original.iter().zip(&restored).zip(&cases).zip(&mut going) {
+            *going = *going && goes_on_alike(a, b, &case.task);
         }
     }
 }
@@ -413,33 +421,10 @@ fn a_state_that_does_not_fit_is_refused() {
     }
 }
 
-/// Set in the processes that [`equal_seeds_give_equal_trajectories_on_any_number_of_threads`] starts.
-const THREADS_VARIABLE: &str = "TERRARIUM_SUITE_THREADS";
-
 #[test]
 fn equal_seeds_give_equal_trajectories_on_any_number_of_threads() {
-    if let Ok(threads) = std::env::var(THREADS_VARIABLE) {
-        let hash = hash_of_a_run(threads.parse().expect("a number of threads"));
-        eprintln!("trajectories={hash:016x}");
-        return;
-    }
-    // A process has one task pool for good, so each number of threads gets a process of its own.
-    let name = "equal_seeds_give_equal_trajectories_on_any_number_of_threads";
-    let hashes: Vec<String> = ["1", "1", "2", "4"]
-        .into_iter()
-        .map(|threads| {
-            let output = Command::new(std::env::current_exe().expect("a test knows its own path"))
-                .args(["--exact", name, "--nocapture"])
-                .env(THREADS_VARIABLE, threads)
-                .output()
-                .expect("the test starts itself");
-            let text = String::from_utf8_lossy(&output.stderr);
-            assert!(output.status.success(), "{threads} threads: {text}");
-            let hash = text.lines().find_map(|line| line.strip_prefix("trajectories="));
-            hash.unwrap_or_else(|| panic!("{threads} threads: {text}")).to_owned()
-        })
-        .collect();
-    assert!(hashes.iter().all(|hash| *hash == hashes[0]), "1, 1, 2 and 4 threads: {hashes:?}");
+    let hashes = [1, 1, 2, 4].map(hash_of_a_run);
+    assert!(hashes.iter().all(|&hash| hash == hashes[0]), "1, 1, 2 and 4 threads: {hashes:x?}");
 }
 
 /// Hashes what two runs show: rows of so many instances that every environment's are spread over threads, past the end
@@ -470,136 +455,10 @@ fn hash_of_a_run(threads: usize) -> u64 {
                 }
             }
         }
+        let shared = simulation.world().resource::<Threads>().have_shared();
+        assert_eq!(shared, threads > 1, "whether helpers took part");
     };
     run(simulate(&cases, 12, Some(threads), many), 210);
     run(simulate_in(ObservationMode::StateRgb, &cases, 14, Some(threads), |_| 3), 20);
     hash
-}
-
-const FRAGILE_LAYOUT: Layout = Layout {
-    observation: &[Field::new("step", 1, "steps"), Field::new("value", 1, "1")],
-    action: &[Field::new("nothing", 1, "1")],
-    rate_hz: 1.0,
-    reward_terms: &["value"],
-    constant_entries: &[1],
-};
-
-/// Counts its steps, and breaks in one of them for good.
-#[derive(Component, Clone, Serialize, Deserialize)]
-struct Fragile {
-    step: u32,
-    /// Not finite once broken; no reset mends it.
-    value: f32,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FragileParams {
-    breaks_at: u32,
-    in_reward: bool,
-}
-
-impl Environment for Fragile {
-    type Params = FragileParams;
-    const NAME: &'static str = "fragile";
-
-    fn layout(_: &FragileParams) -> Layout {
-        FRAGILE_LAYOUT
-    }
-
-    fn new(_: &FragileParams, _: &mut Rng) -> Self {
-        Self { step: 0, value: 1.0 }
-    }
-
-    fn reset(&mut self, _: &FragileParams, _: &mut Rng) {
-        self.step = 0;
-    }
-
-    fn step(&mut self, params: &FragileParams, _: &[f32], _: &mut Rng) -> Outcome {
-        self.step += 1;
-        if self.step == params.breaks_at {
-            self.value = f32::NAN;
-        }
-        Outcome::new([if params.in_reward { f64::from(self.value) } else { 1.0 }])
-    }
-
-    fn observe(&self, params: &FragileParams, row: &mut [f32]) {
-        row.copy_from_slice(&[self.step as f32, if params.in_reward { 1.0 } else { self.value }]);
-    }
-
-    fn draw(&self, _: &FragileParams, _: &mut dyn Canvas, _: &mut Rng) {}
-}
-
-/// A world of two `pygame-pong` instances and, between them, a fragile one.
-fn fragile_world(breaks_at: u32, in_reward: bool) -> (App, Vec<Entity>) {
-    let row = format!(
-        r#"(domain: MiniArcade, tasks: [(id: "fragile", environment: "fragile", embodiment: "", instruction: "",
-            obs_dim: 2, action_dim: 1, episode_length: 10, score: Return(zero: 0, one: 10), split: HeldOut,
-            params: (breaks_at: {breaks_at}, in_reward: {in_reward}))])"#
-    );
-    let mut registry = Registry::builtin().expect("the task tables parse");
-    registry.add_table("fragile.ron", &row).expect("a well-formed row");
-    let task = |id| registry.task(id).expect("a known task").clone();
-    let mut app = App::new();
-    app.add_plugins((
-        TaskPoolPlugin::default(),
-        SimPlugin { observation: ObservationMode::State, parallel: Parallel(true) },
-        EnvironmentsPlugin,
-        EnvPlugin::<Fragile>::default(),
-    ));
-    let config = SimulationConfig {
-        tasks: Arc::new([task("pygame-pong"), task("fragile")]),
-        instances: vec![0, 1, 0],
-        groups: 1,
-        seed: Seed::new(13),
-        observation: ObservationMode::State,
-        threads: None,
-    };
-    let instances = populate(app.world_mut(), &config).expect("both are hosted");
-    app.world_mut().run_schedule(StartEpisodes);
-    (app, instances)
-}
-
-#[test]
-fn a_state_that_is_not_finite_ends_its_episode_and_no_other() {
-    for (breaks_at, in_reward) in [(4, false), (4, true), (1, false), (10, true)] {
-        let label = format!("breaks at {breaks_at}, in reward: {in_reward}");
-        let (mut app, instances) = fragile_world(breaks_at, in_reward);
-        let (mut sound, sound_instances) = fragile_world(99, in_reward);
-        for index in 1..=3 * breaks_at {
-            app.world_mut().run_schedule(ControlStep);
-            sound.world_mut().run_schedule(ControlStep);
-            let world = app.world();
-            for neighbor in [0, 2] {
-                let expected = seen(sound.world(), sound_instances[neighbor]);
-                assert_eq!(seen(world, instances[neighbor]), expected, "{label}, step {index}");
-            }
-            let fragile = world.entity(instances[1]);
-            let record = fragile.get::<StepRecord>().expect("an instance has a record");
-            let [row, last] = [
-                fragile.get::<Observation>().expect("an instance has an observation").0,
-                fragile.get::<FinalObservation>().expect("an instance has a final observation").0,
-            ];
-            let mut expected = [0.0; OBS_DIM];
-            expected[1] = 1.0;
-            if index % breaks_at > 0 {
-                assert_eq!((record.ending, record.reward), (None, 1.0), "{label}, step {index}");
-                expected[0] = (index % breaks_at) as f32;
-                assert_eq!((row, last), (expected, expected), "{label}, step {index}");
-                continue;
-            }
-            assert_eq!((record.ending, record.reward, record.terms), (Some(Ending::Fault), 0.0, [0.0; 8]), "{label}");
-            assert_eq!(row, expected, "{label}: the next episode starts sound");
-            expected[0] = (breaks_at - 1) as f32;
-            assert_eq!(last, expected, "{label}: the final observation is the one before the fault");
-            let finished = fragile.get::<FinishedEpisode>().expect("an instance has its last episode");
-            let (count, episode_return) = (u64::from(index / breaks_at), f64::from(breaks_at - 1));
-            assert_eq!((finished.count, finished.length), (count, breaks_at), "{label}");
-            assert_eq!((finished.ending, finished.episode_return), (Some(Ending::Fault), episode_return), "{label}");
-            let throughput = world.resource::<Throughput>();
-            assert_eq!((throughput.faults.of(Fault::NotFinite), throughput.episodes), (count, count), "{label}");
-            assert_eq!((finished.fault, throughput.faults.total()), (Some(Fault::NotFinite), count), "{label}");
-        }
-        assert_eq!(app.world().resource::<TaskTable>().0.len(), 2);
-    }
 }

@@ -1,6 +1,7 @@
 //! What can be wrong with a state, so that its episode has to end.
 
 use std::fmt;
+use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +61,12 @@ impl FaultCounts {
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         Self(std::array::from_fn(|kind| self.0[kind] - earlier.0[kind]))
+    }
+}
+
+impl AddAssign for FaultCounts {
+    fn add_assign(&mut self, more: Self) {
+        self.0.iter_mut().zip(more.0).for_each(|(count, more)| *count += more);
     }
 }
 

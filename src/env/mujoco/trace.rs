@@ -28,14 +28,18 @@ pub struct RecordedEpisode {
     /// The state right after the reset.
     #[serde(flatten)]
     start: Start,
-    /// The observation of the reset.
-    first_obs: Vec<f64>,
     /// One row an agent step.
     actions: Vec<Vec<f32>>,
     /// After each agent step.
     observations: Vec<Vec<f64>>,
     /// Sums over the action repeat.
     rewards: Vec<f64>,
+    /// Whether the task counted as solved after each agent step, where that is recorded.
+    #[serde(default)]
+    success: Vec<bool>,
+    /// The score after the last step, where that is recorded.
+    #[serde(default)]
+    score: Option<f64>,
 }
 
 /// A state to play from. What is left out is zero.
@@ -52,6 +56,9 @@ pub struct Start {
     /// What the reset changed in the model.
     #[serde(default)]
     model_changes: Vec<ModelChange>,
+    /// The observation of the reset.
+    #[serde(default)]
+    pub(super) first_obs: Option<Vec<f64>>,
 }
 
 /// What an agent saw at one time.
@@ -61,6 +68,8 @@ pub struct Seen {
     pub observation: Vec<f32>,
     /// The reward of the step to it; 0 at the start.
     pub reward: f64,
+    /// Whether the task counts as solved.
+    pub success: bool,
     /// Contacts in the state.
     pub contacts: usize,
 }
@@ -92,6 +101,8 @@ pub struct Deviation {
     pub all: f64,
     /// Of rewards, over whole episodes.
     pub reward: f64,
+    /// Of final scores; 1 where a step's success is not the recorded one.
+    pub score: f64,
     /// The first step (from 1; 0 is the reset) at which an observation is off by more than 1e-9.
     #[serde(rename = "first_step_past_1e-9")]
     pub first_step_past_rounding: Option<usize>,
@@ -100,11 +111,12 @@ pub struct Deviation {
 impl Deviation {
     /// Whether the task agrees with its recordings.
     pub fn agrees(&self) -> bool {
-        self.first10 <= FIRST_BAR && self.all <= BAR && self.reward <= BAR
+        self.first10 <= FIRST_BAR && [self.all, self.reward, self.score].iter().all(|off| *off <= BAR)
     }
 
     fn note(&mut self, step: usize, found: &[f32], recorded: &[f64]) {
-        let off = found.iter().zip(recorded).map(|(a, b)| (f64::from(*a) - b).abs());
+        // Recorded in single precision, in as many digits as the recorder liked.
+        let off = found.iter().zip(recorded).map(|(a, b)| (f64::from(*a) - f64::from(*b as f32)).abs());
         // A NaN is as far off as can be.
         let off = off.fold(0.0, |worst: f64, off| if off.is_nan() { f64::INFINITY } else { worst.max(off) });
         self.all = self.all.max(off);
@@ -127,6 +139,9 @@ pub(super) trait Traceable: Environment {
 
     /// Physics steps of a simulation step.
     fn physics_steps(params: &Self::Params) -> u32;
+
+    /// Called when a state has been loaded: sets what the environment keeps beside it.
+    fn follow(&mut self, _params: &Self::Params, _start: &Start) {}
 }
 
 /// Plays a task's recorded episodes and compares.
@@ -139,13 +154,20 @@ pub fn compare(task: &Task, episodes: &[RecordedEpisode]) -> Result<Deviation, T
     for episode in episodes {
         check(task, episode).map_err(|problem| fail(task, problem))?;
         let seen = play(task, &episode.start, &episode.actions)?;
-        let observations = [&episode.first_obs].into_iter().chain(&episode.observations);
+        let observations = episode.start.first_obs.iter().chain(&episode.observations);
         for ((step, seen), recorded) in seen.iter().enumerate().zip(observations) {
             deviation.note(step, &seen.observation, recorded);
         }
         for (seen, recorded) in seen[1..].iter().zip(&episode.rewards) {
             let off = (seen.reward - recorded).abs();
             deviation.reward = if off.is_nan() { f64::INFINITY } else { deviation.reward.max(off) };
+        }
+        if seen[1..].iter().zip(&episode.success).any(|(seen, recorded)| seen.success != *recorded) {
+            deviation.score = 1.0;
+        }
+        if let (Some(score), Some(last)) = (episode.score, seen.last()) {
+            let found = task.score.of(seen.iter().map(|seen| seen.reward).sum(), last.success);
+            deviation.score = deviation.score.max((found - score).abs());
         }
     }
     Ok(deviation)
@@ -184,16 +206,21 @@ impl super::ForTraceable for Play<'_> {
         let mut state = E::new(&params, &mut seed.rng(Purpose::Construct, 0, 0));
         state.reset(&params, &mut rng);
         load(state.physics_mut(), start)?;
-        let look = |state: &E, reward: f64| {
+        state.follow(&params, start);
+        let look = |state: &E, reward: f64, success: bool| {
             let mut observation = vec![0.0; task.obs_dim];
             state.observe(&params, &mut observation);
-            Seen { observation, reward, contacts: state.physics().contacts() }
+            Seen { observation, reward, success, contacts: state.physics().contacts() }
         };
-        let mut seen = vec![look(&state, 0.0)];
+        let mut seen = vec![look(&state, 0.0, false)];
         for action in actions {
-            let repeats = (0..task.action_repeat).map(|_| state.step(&params, action, &mut rng).reward());
-            let reward = repeats.sum();
-            seen.push(look(&state, reward));
+            let (mut reward, mut success) = (0.0, false);
+            for _ in 0..task.action_repeat {
+                let outcome = state.step(&params, action, &mut rng);
+                reward += outcome.reward();
+                success = outcome.success;
+            }
+            seen.push(look(&state, reward, success));
         }
         Ok(seen)
     }
@@ -205,7 +232,10 @@ fn check(task: &Task, episode: &RecordedEpisode) -> Result<(), String> {
     if (episode.observations.len(), episode.rewards.len()) != (steps, steps) {
         return Err(format!("{steps} actions, but not as many observations and rewards"));
     }
-    let observations = episode.observations.iter().chain([&episode.first_obs]).map(Vec::len);
+    if episode.start.first_obs.is_none() {
+        return Err("it has no first_obs, the observation of the reset".to_owned());
+    }
+    let observations = episode.observations.iter().chain(&episode.start.first_obs).map(Vec::len);
     let actions = episode.actions.iter().map(Vec::len);
     let wrong = |expected: usize| move |width: &usize| *width != expected;
     if let Some(width) = observations.clone().find(wrong(task.obs_dim)) {

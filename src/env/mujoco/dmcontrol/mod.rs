@@ -27,6 +27,8 @@ use serde::{Deserialize, Serialize};
 
 use super::model::{Model, ModelError};
 use super::physics::Physics;
+use super::picture::Pictures;
+use super::render::View;
 use super::row::Row;
 use super::trace::Traceable;
 use crate::env::{Environment, Layout, Outcome};
@@ -42,6 +44,11 @@ pub(super) trait Task: Send + Sync {
     /// Physics steps of a control step.
     fn physics_steps(&self) -> u32 {
         1
+    }
+
+    /// The camera of the model that pictures are drawn through.
+    fn camera(&self) -> usize {
+        0
     }
 
     /// Sets the state that an episode starts from. The model's defaults hold before; what follows from the state is
@@ -106,6 +113,7 @@ struct Choice {
 pub(super) struct DmControlParams {
     model: Arc<Model>,
     task: Box<dyn Task>,
+    pictures: Pictures,
 }
 
 impl TryFrom<Choice> for DmControlParams {
@@ -125,7 +133,9 @@ impl TryFrom<Choice> for DmControlParams {
             let known = (domain.tasks)().join(", ");
             format!("the domain {} has no task {:?}; its tasks are {known}", domain.name, choice.task)
         })?;
-        Ok(Self { model, task: task.map_err(|problem| problem.to_string())? })
+        let task = task.map_err(|problem| problem.to_string())?;
+        let pictures = Pictures::from_view(View::Fixed(task.camera()));
+        Ok(Self { model, task, pictures })
     }
 }
 
@@ -170,7 +180,13 @@ impl Environment for DmControl {
         debug_assert!(row.is_full());
     }
 
-    fn draw(&self, _: &DmControlParams, _: &mut dyn Canvas, _: &mut Rng) {}
+    fn check_drawing(params: &DmControlParams) -> Result<(), String> {
+        params.pictures.check()
+    }
+
+    fn draw(&self, params: &DmControlParams, canvas: &mut dyn Canvas, _: &mut Rng) {
+        params.pictures.draw(&self.physics, canvas);
+    }
 }
 
 impl Traceable for DmControl {

@@ -102,6 +102,10 @@ impl Task for Quadruped {
         4
     }
 
+    fn camera(&self) -> usize {
+        2
+    }
+
     fn initialize(&self, physics: &mut Physics, rng: &mut Rng) {
         let orientation = randomize::rotation(rng);
         for lifted in 0.. {
