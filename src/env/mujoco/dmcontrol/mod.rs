@@ -10,8 +10,6 @@ mod cheetah;
 mod finger;
 mod fish;
 mod giraffe;
-#[cfg(test)]
-mod golden_tests;
 mod hopper;
 mod pendulum;
 mod poses;

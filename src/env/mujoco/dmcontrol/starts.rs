@@ -152,6 +152,54 @@ const QUADRUPED: &[Quantity] = &[
     ("contacts", |physics| physics.contacts() as f64, Always(0.0)),
 ];
 
+const GIRAFFE: &[Quantity] = &[
+    position!(1, Within(-0.20, -0.13)),
+    position!(2, Within(0.0, 0.1)),
+    ("contacts", |physics| physics.contacts() as f64, Always(3.0)),
+    ("time", |physics| physics.raw().1.time, Always(0.0)),
+];
+
+/// Contacts at rest: limbs at the hub, two tips on the floor.
+const JUMPER: &[Quantity] = &[
+    position!(1, Within(-0.369, -0.367)),
+    ("contacts", |physics| physics.contacts() as f64, Always(1.0 + 2.0)),
+    ("time", |physics| physics.raw().1.time, Always(0.0)),
+];
+
+const SPINNER: &[Quantity] = &[
+    position!(1, Within(-0.369, -0.367)),
+    ("contacts", |physics| physics.contacts() as f64, Always(10.0 + 2.0)),
+    ("time", |physics| physics.raw().1.time, Always(0.0)),
+];
+
+const THREE_LINKS: &[Quantity] = &[
+    position!(0, Uniform(-PI, PI)),
+    position!(1, degrees(-80.0, 80.0)),
+    position!(2, degrees(-80.0, 80.0)),
+    ("target distance", |physics| target(physics)[0].hypot(target(physics)[1]), Uniform(0.05, 0.20)),
+    ("target direction", |physics| target(physics)[0].atan2(target(physics)[1]), Uniform(-PI, PI)),
+];
+
+const TWO_POLES: &[Quantity] = &[
+    position!(0, Uniform(-0.1, 0.1)),
+    position!(1, Uniform(-0.034, 0.034)),
+    position!(2, Uniform(-0.034, 0.034)),
+    velocity!(0, Normal(0.0, 0.01)),
+    velocity!(2, Normal(0.0, 0.01)),
+];
+
+/// Whether the ball starts in the cup, as 1 or 0: it does in 91% of episodes, so the deviation is 0.286.
+const CUP_SPIN: &[Quantity] = &[
+    position!(2, Within(-0.2, 0.2)),
+    position!(3, Within(0.2, 0.5)),
+    ("contacts", |physics| physics.contacts() as f64, Always(0.0)),
+    (
+        "in the cup",
+        |physics| f64::from(physics.qpos()[2].abs() < 0.025 && (physics.qpos()[3] - 0.35).abs() < 0.025),
+        Normal(0.91, 0.286),
+    ),
+];
+
 /// Task and what is known of its start; those of a domain that share a start stand for each other.
 const STARTS: &[(&str, &[Quantity])] = &[
     ("walker-walk", WALKER),
@@ -168,6 +216,18 @@ const STARTS: &[(&str, &[Quantity])] = &[
     ("fish-swim", FISH),
     ("hopper-hop", HOPPER),
     ("quadruped-run", QUADRUPED),
+    ("walker-headstand", WALKER),
+    ("walker-stand-incline", WALKER),
+    ("cheetah-jump", CHEETAH),
+    ("giraffe-run", GIRAFFE),
+    ("jumper-jump", JUMPER),
+    ("spinner-spin", SPINNER),
+    ("reacher-three-hard", THREE_LINKS),
+    ("cartpole-balance-long-sparse", BALANCE),
+    ("cartpole-balance-two-poles-sparse", TWO_POLES),
+    ("cup-spin", CUP_SPIN),
+    ("pendulum-spin", PENDULUM),
+    ("hopper-hop-backward", HOPPER),
 ];
 
 #[test]
@@ -179,7 +239,8 @@ fn starts_have_their_distributions() {
         let params: DmControlParams = registry.task(id).expect("known").params.into_rust().expect("sound");
         let mut rng = Seed::new(4).rng(Purpose::Episode, 0, 0);
         let mut instance = DmControl::new(&params, &mut rng);
-        let draws = if *id == "cheetah-run" { 100 } else { 1000 };
+        let settles = ["cheetah", "giraffe", "jumper", "spinner"].iter().any(|domain| id.starts_with(domain));
+        let draws = if settles { 100 } else { 1000 };
         let mut values = vec![Vec::with_capacity(draws); quantities.len()];
         for _ in 0..draws {
             instance.reset(&params, &mut rng);
