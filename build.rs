@@ -51,16 +51,17 @@ fn fail(sentence: &str) -> ! {
     process::exit(1);
 }
 
-/// Compiles `src/newt/kernels/cpu.cpp` against the libtorch that `LIBTORCH` names.
+/// Compiles `src/newt/kernels/cpu/` against the libtorch that `LIBTORCH` names.
 #[cfg(feature = "kernels")]
 fn compile_newt_kernels(libtorch: &Path) {
-    const SOURCE: &str = "src/newt/kernels/cpu.cpp";
-    println!("cargo::rerun-if-changed={SOURCE}");
+    const FOLDER: &str = "src/newt/kernels/cpu";
+    println!("cargo::rerun-if-changed={FOLDER}");
     let include = libtorch.join("include");
     cc::Build::new()
         .cpp(true)
         .std("c++17")
-        .file(SOURCE)
+        // It includes the others.
+        .file(Path::new(FOLDER).join("kernels.cpp"))
         .include(include.join("torch/csrc/api/include"))
         .include(&include)
         .define("_GLIBCXX_USE_CXX11_ABI", "1")

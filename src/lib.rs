@@ -8,7 +8,6 @@ pub mod data;
 pub mod encode;
 pub mod env;
 pub mod files;
-#[cfg(feature = "learn")]
 pub mod newt;
 pub mod paint;
 pub mod sim;

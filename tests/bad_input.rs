@@ -60,6 +60,11 @@ mod learning {
         refused(&["train", task, &runs, "latent_dim=100"], 2, &["latent_dim"]);
         refused(&["train", "task=pygame-pongg", &runs], 2, &["pygame-pong"]);
         refused(&["train", task, &runs, "steps"], 2, &["key=value"]);
+        refused(&["train", task, &runs, "use_demos=true"], 2, &["data_dir"]);
+        refused(&["train", task, &runs, "checkpoint=/no/such/folder"], 2, &["/no/such/folder"]);
+        refused(&["train", task, &runs, "tf32=true", "device=cpu"], 2, &["tf32", "NVIDIA"]);
+        refused(&["bench", "newt", "tf32=true", "device=cpu"], 2, &["tf32", "NVIDIA"]);
+        refused(&["bench", "newt", "model_size=M"], 2, &["model_size", "S, B, L, XL"]);
         let left = std::fs::read_dir(folder.path()).expect("the folder is there").count();
         assert_eq!(left, 0, "a refused run left something behind");
     }

@@ -1,12 +1,13 @@
-//! A control step allocates nothing once every instance has run for an episode.
+//! A control step allocates nothing once every instance has run for an episode, but for the tasks of helping threads.
 #![expect(unsafe_code, reason = "an allocator can only be replaced by an unsafe impl")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::sync::Arc;
 
 use bevy::prelude::App;
 use terrarium::env::{EnvCatalog, EnvironmentsPlugin, Simulation, SimulationConfig};
-use terrarium::sim::{Group, ObservationMode, Parallel, Purpose, Seed, SimPlugin};
+use terrarium::sim::{Group, ObservationMode, Purpose, Seed, SimPlugin, Threads};
 use terrarium::task::{Registry, Task};
 
 /// The system's allocator, counting what the calling thread asks of it.
@@ -47,7 +48,7 @@ static ALLOCATOR: Counting = Counting;
 /// The tasks that this build hosts.
 fn hosted() -> Vec<Task> {
     let mut app = App::new();
-    app.add_plugins((SimPlugin { observation: ObservationMode::State, parallel: Parallel(true) }, EnvironmentsPlugin));
+    app.add_plugins((SimPlugin { observation: ObservationMode::State, threads: None }, EnvironmentsPlugin));
     let catalog = app.world().resource::<EnvCatalog>();
     let registry = Registry::builtin().expect("the task tables parse");
     registry.tasks().iter().filter(|task| catalog.host(task).is_ok()).cloned().collect()
@@ -89,6 +90,31 @@ fn control_steps_do_not_allocate() {
         assert_eq!(allocations(std::slice::from_ref(task), ObservationMode::State), 0, "{}", task.id);
     }
     assert_eq!(allocations(&tasks, ObservationMode::State), 0, "all tasks together");
+}
+
+#[test]
+fn sharing_a_control_step_allocates_one_task_a_helper() {
+    const STEPS: u64 = 630;
+    const HELPERS: u64 = 2;
+    let task = hosted().into_iter().find(|task| task.environment == "cartpole").expect("it is hosted");
+    let mut simulation = Simulation::new(&SimulationConfig {
+        tasks: Arc::from([task]),
+        instances: vec![0; 20_000],
+        groups: 1,
+        seed: Seed::new(1),
+        observation: ObservationMode::State,
+        threads: Some(1 + HELPERS as usize),
+    })
+    .expect("the task is hosted");
+    simulation.step(Group(0));
+    assert!(simulation.world().resource::<Threads>().have_shared());
+    let before = COUNT.get();
+    for _ in 0..STEPS {
+        simulation.step(Group(0));
+    }
+    // The queue of tasks grows by blocks of 63.
+    let most = STEPS * HELPERS + STEPS * HELPERS / 63 + 1;
+    assert!((STEPS..=most).contains(&(COUNT.get() - before)), "{} in {STEPS} steps", COUNT.get() - before);
 }
 
 #[test]

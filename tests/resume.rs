@@ -35,9 +35,11 @@ const SETTINGS: &[&str] = &[
 ];
 
 fn start(runs: &Path, further: &[&str]) -> Child {
+    let name = |word: &&str| word.split('=').next().map(str::to_owned);
+    let kept = SETTINGS.iter().filter(|word| further.iter().all(|other| name(&other) != name(word)));
     Command::new(env!("CARGO_BIN_EXE_terrarium"))
         .arg("train")
-        .args(SETTINGS)
+        .args(kept)
         .args(further)
         .arg(format!("runs_dir={}", runs.display()))
         .stdout(Stdio::piped())
@@ -57,7 +59,7 @@ fn run_dir(runs: &Path) -> PathBuf {
 }
 
 fn model(runs: &Path) -> Vec<u8> {
-    fs::read(run_dir(runs).join("checkpoints/3200/model.safetensors")).expect("the run left its last checkpoint")
+    fs::read(run_dir(runs).join("checkpoints/last/model.safetensors")).expect("the run left its last checkpoint")
 }
 
 /// The lines of metrics without the wall clock.
@@ -134,6 +136,49 @@ fn an_interrupted_a_killed_and_an_untouched_run_end_with_the_same_bytes() {
     let threaded = folder.path().join("threaded");
     finish(&threaded, &["threads=1"]);
     assert!(model(&threaded) == model(&untouched), "the number of threads changed the model");
+}
+
+/// Adds episodes of random actions to the dataset at `data`.
+fn record(data: &Path, seed: u32) {
+    for task in ["pygame-reacher-easy", "pygame-landing"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_terrarium"))
+            .args(["rollout", "episodes=3", &format!("task={task}"), &format!("seed={seed}")])
+            .arg(format!("record={}", data.display()))
+            .output()
+            .expect("the program starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn a_run_with_demonstrations_goes_on_with_the_same_bytes() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let data = folder.path().join("data");
+    record(&data, 1);
+    let data_dir = format!("data_dir={}", data.display());
+    let words = [data_dir.as_str(), "use_demos=true", "demo_steps=800", "warmup_steps=100", "steps=1_000"];
+    let untouched = folder.path().join("untouched");
+    finish(&untouched, &words);
+
+    let interrupted = folder.path().join("interrupted");
+    let mut child = start(&interrupted, &words);
+    wait_for_step(&interrupted, 40, &mut child);
+    signal(&child, "-INT");
+    let output = child.wait_with_output().expect("the program ends");
+    let talk = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && talk.contains("of pretraining; the same command carries on"), "{talk}");
+    // What the dataset becomes meanwhile does not matter.
+    record(&data, 2);
+    let mut child = start(&interrupted, &words);
+    wait_for_step(&interrupted, 400, &mut child);
+    let _ = child.kill();
+    child.wait().expect("the program ends");
+    finish(&interrupted, &words);
+    assert!(model(&interrupted) == model(&untouched), "an interrupted run learned another model");
+    assert_eq!(timeless_metrics(&interrupted), timeless_metrics(&untouched));
+    let left = fs::read_dir(run_dir(&interrupted).join("checkpoints")).expect("the run left checkpoints").flatten();
+    let mut names = left.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    assert!(names.all(|name| !name.starts_with("pretrain-")), "checkpoints of pretraining are removed after it");
 }
 
 #[test]

@@ -43,9 +43,9 @@ impl BenchCommand {
 #[cfg(feature = "learn")]
 fn newt(words: &[String], json: bool) -> anyhow::Result<()> {
     use super::Misuse;
-    use super::bench_newt::{BenchNewt, plan_dtype, run};
+    use super::bench_newt::{BenchNewt, run};
     use super::keys::Words;
-    use crate::newt::{DeviceChoice, ModelSize};
+    use crate::newt::{DeviceChoice, ModelSize, PlanDtype, UnknownChoice};
 
     const KEYS: &[&str] = &[
         "model_size",
@@ -59,22 +59,28 @@ fn newt(words: &[String], json: bool) -> anyhow::Result<()> {
         "tf32",
         "torch_threads",
         "repeats",
+        "checkpoint",
+        "states",
     ];
     let words = Words::parse(words, KEYS, &[])?;
     if let Some(word) = words.plain.first() {
         return Err(Misuse(format!("{word} is no key=value; the keys are {}", KEYS.join(", "))).into());
     }
-    let name = words.get_or("model_size", "S".to_owned())?;
-    let sizes = || ModelSize::ALL.map(|(name, _)| name).join(", ");
-    let size = ModelSize::from_name(&name)
-        .ok_or_else(|| Misuse(format!("model_size={name} is no size; the sizes are {}", sizes())))?;
-    let (device, shown) = words.get_or("device", "auto".to_owned())?.parse::<DeviceChoice>()?.open()?;
+    fn choice<T: std::str::FromStr<Err = UnknownChoice>>(words: &Words, key: &str, default: &str) -> anyhow::Result<T> {
+        words.get_or(key, default.to_owned())?.parse().map_err(Misuse::from_error)
+    }
+    let device: DeviceChoice = choice(&words, "device", "auto")?;
+    if let Some(checkpoint) = words.get("checkpoint")? {
+        return super::bench_precision::run(checkpoint, &words, device, json);
+    }
+    let size: ModelSize = choice(&words, "model_size", "S")?;
+    let (device, shown) = device.open()?;
     eprintln!("{shown}");
     if let Some(threads) = words.get::<u32>("torch_threads")? {
         tch::set_num_threads(threads.max(1) as i32);
     }
-    crate::newt::device::allow_tf32(words.get_or("tf32", false)?);
-    let mut bench = BenchNewt::new(size, &name, device);
+    crate::newt::device::allow_tf32(words.get_or("tf32", false)?, device).map_err(Misuse::from_error)?;
+    let mut bench = BenchNewt::new(size, device);
     let count = |key: &str, default: i64| -> anyhow::Result<i64> {
         let count = i64::from(words.get_or(key, default as u32)?);
         if count > 0 {
@@ -89,9 +95,7 @@ fn newt(words: &[String], json: bool) -> anyhow::Result<()> {
     bench.config.planning.num_samples = count("num_samples", bench.config.planning.num_samples)?;
     bench.config.planning.iterations = count("iterations", bench.config.planning.iterations)?;
     bench.config.learning.horizon = count("horizon", bench.config.learning.horizon)?;
-    let format = words.get_or("plan_dtype", "auto".to_owned())?;
-    bench.config.planning.plan_dtype = plan_dtype(&format)
-        .ok_or_else(|| Misuse(format!("plan_dtype={format} is no number format; write auto, f32 or bf16")))?;
+    bench.config.planning.plan_dtype = choice::<PlanDtype>(&words, "plan_dtype", "auto")?;
     let report = run(&bench)?;
     if json {
         println!("{}", serde_json::to_string(&report)?);

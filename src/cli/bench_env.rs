@@ -1,15 +1,17 @@
 //! `terrarium bench env`: steps and pictures a second of every hosted task, and the split by phase.
 
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
-use crate::env::{Simulation, SimulationConfig};
-use crate::sim::{Action, Group, ObservationMode, Purpose, Rng, Seed, Throughput};
+use crate::env::{EnvCatalog, EnvironmentsPlugin, Simulation, SimulationConfig};
+use crate::sim::{Action, Group, ObservationMode, Phase, Purpose, Rng, Seed, Throughput};
 use crate::task::{Registry, Task, TaskSet};
 
-/// Instances of each measurement of states.
-const INSTANCES: usize = 1024;
-/// Instances of each measurement of pictures.
+/// Work of each control step of a measurement of states, ns: as many instances a core as that takes, within bounds.
+const WORK_NANOS: u64 = 1_000_000;
+const INSTANCES: (u64, u64) = (16, 1024);
+/// Instances a core of each measurement of pictures.
 const DRAWN_INSTANCES: usize = 8;
 
 /// What a task's measurement gave.
@@ -21,15 +23,23 @@ struct Speed {
     all_cores: f64,
     /// Steps a second on one core with a picture each.
     rgb_one_core: f64,
+    /// The same on all cores.
+    rgb_all_cores: f64,
+    /// Time of a step on one core over that of MuJoCo's bare physics steps, for the tasks that it hosts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    over_bare: Option<f64>,
     /// Shares of a step's time on one core, states only.
     phases: Phases,
 }
 
 #[derive(serde::Serialize)]
 struct Phases {
+    act: f64,
     step: f64,
     observe: f64,
+    score: f64,
     reset: f64,
+    /// Handing over actions, and scheduling.
     rest: f64,
 }
 
@@ -54,14 +64,25 @@ pub(super) fn run(words: &[String], json: bool) -> anyhow::Result<()> {
     let registry = Registry::builtin()?;
     let tasks = match &of {
         Some(text) => TaskSet::parse(text, &registry)?.tasks().to_vec(),
-        None => registry.tasks().to_vec(),
+        None => registry.tasks().iter().filter(|task| !crate::env::is_left_out(task)).cloned().collect(),
     };
     let time = Duration::from_secs_f64(seconds);
     let mut speeds = serde_json::Map::new();
     if !json {
         println!(
-            "{:<32} {:>12} {:>12} {:>10}   {:>6} {:>8} {:>6} {:>6}",
-            "task", "one core", "all cores", "rgb", "step", "observe", "reset", "rest"
+            "{:<32} {:>12} {:>12} {:>10} {:>10}   {:>6} {:>6} {:>8} {:>6} {:>6} {:>6}  {:>9}",
+            "task",
+            "one core",
+            "all cores",
+            "rgb",
+            "all cores",
+            "act",
+            "step",
+            "observe",
+            "score",
+            "reset",
+            "rest",
+            "over bare"
         );
     }
     for task in &tasks {
@@ -71,35 +92,60 @@ pub(super) fn run(words: &[String], json: bool) -> anyhow::Result<()> {
         } else {
             let percent = |share: f64| format!("{:.0} %", 100.0 * share);
             println!(
-                "{:<32} {:>12.0} {:>12.0} {:>10.0}   {:>6} {:>8} {:>6} {:>6}",
+                "{:<32} {:>12.0} {:>12.0} {:>10.0} {:>10.0}   {:>6} {:>6} {:>8} {:>6} {:>6} {:>6}  {:>9}",
                 task.id,
                 speed.one_core,
                 speed.all_cores,
                 speed.rgb_one_core,
+                speed.rgb_all_cores,
+                percent(speed.phases.act),
                 percent(speed.phases.step),
                 percent(speed.phases.observe),
+                percent(speed.phases.score),
                 percent(speed.phases.reset),
-                percent(speed.phases.rest)
+                percent(speed.phases.rest),
+                speed.over_bare.map_or(String::new(), |ratio| format!("{ratio:.2}x"))
             );
         }
     }
     if json {
-        let cores = std::thread::available_parallelism()?.get();
+        let cores = available_parallelism()?.get();
         println!("{}", serde_json::json!({ "cores": cores, "unit": "steps/s", "tasks": speeds }));
     }
     Ok(())
 }
 
 fn measure_task(task: &Task, time: Duration) -> anyhow::Result<Speed> {
-    let (one_core, throughput) = measure(task, INSTANCES, ObservationMode::State, Some(1), time)?;
-    let (all_cores, _) = measure(task, INSTANCES, ObservationMode::State, None, time)?;
-    let (rgb_one_core, _) = measure(task, DRAWN_INSTANCES, ObservationMode::StateRgb, Some(1), time)?;
+    let cores = available_parallelism()?.get();
+    let instances = instances(task)?;
+    let (one_core, throughput) = measure(task, instances, ObservationMode::State, 1, time)?;
+    let (all_cores, _) = measure(task, instances * cores, ObservationMode::State, cores, time)?;
+    let (rgb_one_core, _) = measure(task, DRAWN_INSTANCES, ObservationMode::StateRgb, 1, time)?;
+    let (rgb_all_cores, _) = measure(task, DRAWN_INSTANCES * cores, ObservationMode::StateRgb, cores, time)?;
     let whole = throughput.steps as f64 / one_core;
-    let share = |part: Duration| part.as_secs_f64() / whole;
-    let (step, observe, reset) =
-        (share(throughput.step_time), share(throughput.observe_time), share(throughput.reset_time));
-    let rest = (1.0 - step - observe - reset).max(0.0);
-    Ok(Speed { one_core, all_cores, rgb_one_core, phases: Phases { step, observe, reset, rest } })
+    let [act, step, observe, score, reset] = Phase::ALL.map(|phase| throughput.time(phase).as_secs_f64() / whole);
+    let rest = (1.0 - act - step - observe - score - reset).max(0.0);
+    let phases = Phases { act, step, observe, score, reset, rest };
+    let over_bare = over_bare(task, instances, time)?;
+    Ok(Speed { one_core, all_cores, rgb_one_core, rgb_all_cores, over_bare, phases })
+}
+
+/// How many instances step at once on a core.
+fn instances(task: &Task) -> anyhow::Result<usize> {
+    let mut app = bevy::app::App::new();
+    app.add_plugins(EnvironmentsPlugin);
+    let nanos = app.world().resource::<EnvCatalog>().host(task)?.step_nanos();
+    Ok((WORK_NANOS / nanos).clamp(INSTANCES.0, INSTANCES.1) as usize)
+}
+
+#[cfg(feature = "mujoco")]
+fn over_bare(task: &Task, instances: usize, time: Duration) -> anyhow::Result<Option<f64>> {
+    Ok(crate::env::mujoco::ratio_to_bare(task, instances, time)?)
+}
+
+#[cfg(not(feature = "mujoco"))]
+fn over_bare(_: &Task, _: usize, _: Duration) -> anyhow::Result<Option<f64>> {
+    Ok(None)
 }
 
 /// Steps a second under random actions, and where their time went.
@@ -107,7 +153,7 @@ fn measure(
     task: &Task,
     instances: usize,
     observation: ObservationMode,
-    threads: Option<usize>,
+    threads: usize,
     time: Duration,
 ) -> anyhow::Result<(f64, Throughput)> {
     let seed = Seed::new(1);
@@ -117,15 +163,16 @@ fn measure(
         groups: 1,
         seed,
         observation,
-        threads,
+        threads: Some(threads),
     })?;
     let mut rng = seed.rng(Purpose::Policy, 0, 0);
     let actions: Vec<Action> = (0..instances + 64).map(|_| random_action(&mut rng)).collect();
     let mut holders = simulation.world_mut().query::<&mut Action>();
     let mut one_step = |simulation: &mut Simulation, turn: usize| {
         let world = simulation.world_mut();
-        for (mut action, next) in holders.iter_mut(world).zip(&actions[turn % 64..]) {
-            action.0 = next.0;
+        let columns = holders.contiguous_iter_mut(world).expect("actions lie in tables");
+        for (action, next) in columns.flatten().zip(&actions[turn % 64..]) {
+            *action = next.clone();
         }
         simulation.step(Group(0));
     };

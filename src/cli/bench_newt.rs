@@ -5,9 +5,7 @@ use std::time::Instant;
 use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 
-use crate::newt::{
-    Batch, BuildError, Config, ModelSize, Newt, Noise as _, PlanDtype, PlanRequest, SeededNoise, TaskTables,
-};
+use crate::newt::{Batch, BuildError, Config, ModelSize, Newt, Noise as _, PlanRequest, SeededNoise, TaskTables};
 
 /// What is measured.
 #[derive(Clone, Debug)]
@@ -57,10 +55,10 @@ pub(super) struct BenchNewtReport {
 
 impl BenchNewt {
     /// The setting of the published comparison: 512 samples, 6 iterations, 200 tasks with language.
-    pub(super) fn new(size: ModelSize, name: &str, device: Device) -> Self {
+    pub(super) fn new(size: ModelSize, device: Device) -> Self {
         let mut config = Config::default();
         size.apply(&mut config.model);
-        let model_size = name.to_owned();
+        let model_size = size.to_string();
         Self { config, model_size, batch_size: 256, num_envs: 4, num_tasks: 200, device, repeats: 7 }
     }
 }
@@ -111,16 +109,6 @@ pub(super) fn run(bench: &BenchNewt) -> Result<BenchNewtReport, BuildError> {
         update_ms,
         plan_ms,
     })
-}
-
-/// The format that the config asks for, by its name on the command line.
-pub(super) fn plan_dtype(name: &str) -> Option<PlanDtype> {
-    match name {
-        "auto" => Some(PlanDtype::Auto),
-        "f32" => Some(PlanDtype::F32),
-        "bf16" => Some(PlanDtype::Bf16),
-        _ => None,
-    }
 }
 
 fn tables(bench: &BenchNewt, noise: &mut SeededNoise) -> TaskTables {

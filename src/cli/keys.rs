@@ -19,6 +19,14 @@ impl Value for String {
     }
 }
 
+impl Value for std::path::PathBuf {
+    const EXPECTED: &'static str = "a path";
+
+    fn read(text: &str) -> Option<Self> {
+        (!text.is_empty()).then(|| text.into())
+    }
+}
+
 impl Value for bool {
     const EXPECTED: &'static str = "true or false";
 

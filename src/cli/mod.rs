@@ -6,6 +6,8 @@ mod bench;
 mod bench_env;
 #[cfg(feature = "learn")]
 mod bench_newt;
+#[cfg(feature = "learn")]
+mod bench_precision;
 mod conform;
 mod eval;
 mod keys;

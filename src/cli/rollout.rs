@@ -8,14 +8,15 @@ use anyhow::Context as _;
 
 use super::Misuse;
 use super::keys::Words;
+use crate::data::{DemoEpisode, EpisodeCard, Origin, Recorder};
 use crate::env::policy::{BatchPolicy, Policy};
-use crate::env::statistics::{MeasureConfig, Statistics, measure};
+use crate::env::statistics::{MeasureConfig, RecordedEpisode, Sample, Statistics, measure, record};
 use crate::sim::Seed;
 use crate::task::{Registry, Task};
 
 /// What `terrarium rollout --help` says.
 const HELP: &str = "\
-terrarium rollout task=ID [policy=P] [episodes=N] [seed=S] [--json]
+terrarium rollout task=ID [policy=P] [episodes=N] [seed=S] [record=DIR] [--json]
 
 Runs episodes of a task and prints their statistics.
 
@@ -24,6 +25,7 @@ Runs episodes of a task and prints their statistics.
                  a policy file holds one object: {\"kind\": \"linear\", \"W\": [[…]…], \"b\": […]}
   episodes=N     how many                                                     [100]
   seed=S         where every random number comes from                         [1]
+  record=DIR     add the episodes to the demonstrations in DIR, for `train use_demos=true data_dir=DIR`
   --json         print one JSON object";
 
 /// Makes a policy of a checkpoint directory for a task. The program hands it in, since commands know no learner.
@@ -73,7 +75,7 @@ impl PolicySource {
 ///
 /// [`Misuse`] for words that make no sense; what went wrong otherwise.
 pub(super) fn run(args: &[String], open_checkpoint: OpenCheckpoint) -> anyhow::Result<ExitCode> {
-    let words = Words::parse(args, &["task", "policy", "episodes", "seed"], &["--json", "--help"])?;
+    let words = Words::parse(args, &["task", "policy", "episodes", "seed", "record"], &["--json", "--help"])?;
     if words.has("--help") {
         println!("{HELP}");
         return Ok(ExitCode::SUCCESS);
@@ -92,12 +94,20 @@ pub(super) fn run(args: &[String], open_checkpoint: OpenCheckpoint) -> anyhow::R
     let policy = source.open(task, seed, open_checkpoint)?;
 
     let started = Instant::now();
-    let sample = measure(task, &mut [policy], MeasureConfig::new(episodes, seed))?.remove(0);
+    let config = MeasureConfig::new(episodes, seed);
+    let sample = match words.get::<PathBuf>("record")? {
+        None => measure(task, &mut [policy], config)?.remove(0),
+        Some(dir) => {
+            let name = words.get_or("policy", "uniform".to_owned())?;
+            record_to(&dir, task, &name, policy, config)?
+        }
+    };
     let statistics = sample.statistics();
     let rate = statistics.steps as f64 / started.elapsed().as_secs_f64();
     eprintln!("{}: {} episodes, {} steps, {rate:.0} steps/s", task.id, statistics.episodes, statistics.steps);
-    if sample.faults() > 0 {
-        eprintln!("warning: {} episodes ended in a non-finite state", sample.faults());
+    let faults = sample.faults();
+    if faults.total() > 0 {
+        eprintln!("warning: {} episodes ended in a fault ({faults})", faults.total());
     }
     if words.has("--json") {
         println!("{}", serde_json::to_string(&statistics).context("the statistics cannot be written as JSON")?);
@@ -105,6 +115,34 @@ pub(super) fn run(args: &[String], open_checkpoint: OpenCheckpoint) -> anyhow::R
         print(&statistics);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Runs the episodes and adds them to the dataset at `dir`.
+fn record_to(
+    dir: &Path,
+    task: &Task,
+    name: &str,
+    policy: BatchPolicy<'_>,
+    config: MeasureConfig,
+) -> anyhow::Result<Sample> {
+    let mut recorder = Recorder::open(dir, &task.id, task.obs_dim, task.action_dim)?;
+    let sample = record(task, policy, config, &mut |episode| {
+        let (seed, instance, number) = episode.origin;
+        let card = EpisodeCard {
+            rows: episode.rewards.len(),
+            episode_return: episode.episode_return,
+            score: episode.score,
+            success: episode.success,
+            source: name.to_owned(),
+            origin: Some(Origin { seed: seed.value(), instance, episode: number }),
+        };
+        let RecordedEpisode { observations, actions, rewards, .. } = episode;
+        recorder.write(DemoEpisode { observations, actions, rewards, card })?;
+        Ok(())
+    })?;
+    let (path, all) = recorder.put_together()?;
+    eprintln!("{}: {} episodes, {} rows", path.display(), all.episodes().len(), all.rows());
+    Ok(sample)
 }
 
 fn print(statistics: &Statistics) {

@@ -126,7 +126,7 @@ mod tests {
         let file = folder.path().join("x.json");
         let shown = file.display();
         std::fs::write(&file, r#"{"walker-walk": [{"qpos": []}]}"#).expect("written");
-        assert!(misuse(&shown.to_string()).contains("qvel"));
+        assert!(misuse(&shown.to_string()).contains("actions"));
         std::fs::write(&file, r#"{"walker-walkk": []}"#).expect("written");
         assert!(misuse(&shown.to_string()).contains("no task that this program knows"));
         assert!(misuse(&format!("{shown} task=walker-walk")).contains("is not recorded"));

@@ -60,6 +60,11 @@ fn size(text: &str) -> Result<(u32, u32), String> {
     sides.ok_or_else(|| format!("{text:?} is no size; write WIDTHxHEIGHT, each from 64 to 8192, such as 1440x900"))
 }
 
+/// Every task that this build hosts.
+fn hosted(registry: &crate::task::Registry) -> Vec<crate::task::Task> {
+    registry.tasks().iter().filter(|task| !crate::env::is_left_out(task)).cloned().collect()
+}
+
 impl WatchCommand {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let registry = crate::task::Registry::builtin()?;
@@ -71,7 +76,7 @@ impl WatchCommand {
             None => None,
         };
         let mut options = match &self.agent {
-            None => ViewOptions::new(wanted.unwrap_or_else(|| registry.tasks().to_vec())),
+            None => ViewOptions::new(wanted.unwrap_or_else(|| hosted(&registry))),
             Some(path) => agent_options(path.clone(), wanted, &self)?,
         };
         let tasks = options.tasks.len();

@@ -94,6 +94,25 @@ impl Replay {
         self.rewards.is_empty()
     }
 
+    /// Width of its observations.
+    pub fn obs_dim(&self) -> usize {
+        self.shape.obs_dim
+    }
+
+    /// Width of its actions.
+    pub fn action_dim(&self) -> usize {
+        self.shape.action_dim
+    }
+
+    /// The observation of a row.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such row.
+    pub fn observation(&self, row: usize) -> &[f32] {
+        &self.observations[row * self.shape.obs_dim..][..self.shape.obs_dim]
+    }
+
     /// Windows that can be drawn.
     pub fn windows(&self) -> usize {
         self.windows

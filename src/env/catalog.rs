@@ -8,7 +8,7 @@ use std::time::Duration;
 use bevy::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Environment, Layout, plain_loop, plugin};
+use super::{Environment, Layout, picture, plain_loop, plugin};
 use crate::paint::Canvas;
 use crate::sim::{
     ACTION_DIM, Action, Episode, EpisodeTally, FinalObservation, FinishedEpisode, Frame, Group, InstanceId,
@@ -51,6 +51,14 @@ pub enum EnvError {
         /// In the layout.
         found: usize,
     },
+    /// The task's pictures are asked for and cannot be drawn on this machine.
+    #[error("task {task}: {problem}")]
+    Pictures {
+        /// The task.
+        task: String,
+        /// What is missing.
+        problem: String,
+    },
     /// A saved instance cannot be read back.
     #[error("the saved state of a {environment} instance cannot be read: {problem}")]
     Saved {
@@ -74,8 +82,9 @@ pub struct EnvHooks {
     step_nanos: u64,
     parse: fn(&Task) -> Result<SharedParams, String>,
     layout: fn(&SharedParams) -> Layout,
+    check_drawing: fn(&SharedParams) -> Result<(), String>,
     time_plain_loop: fn(&Task, &SharedParams, u64, u32, &[[f32; ACTION_DIM]]) -> Duration,
-    schedule: fn(&mut Schedules),
+    add_systems: fn(&mut World),
     insert: fn(&mut EntityWorldMut, SharedParams, Seed, u64),
     copy: fn(&World, Entity, &mut World, Entity),
     draw: fn(&World, Entity, &mut dyn Canvas, Seed) -> bool,
@@ -119,6 +128,16 @@ impl HostedTask {
         &self.layout
     }
 
+    /// Checks that pictures of the task can be drawn on this machine.
+    ///
+    /// # Errors
+    ///
+    /// [`EnvError::Pictures`] says what is missing.
+    pub fn check_drawing(&self, task: &Task) -> Result<(), EnvError> {
+        (self.hooks.check_drawing)(&self.params)
+            .map_err(|problem| EnvError::Pictures { task: task.id.clone(), problem })
+    }
+
     /// Typical time of one step, ns.
     pub fn step_nanos(&self) -> u64 {
         self.hooks.step_nanos
@@ -145,10 +164,11 @@ impl EnvCatalog {
                 Ok(Arc::new(params))
             },
             layout: |params| E::layout(concrete::<E>(params).as_ref()),
+            check_drawing: |params| E::check_drawing(concrete::<E>(params).as_ref()),
             time_plain_loop: |task, params, instances, steps, actions| {
                 plain_loop::time::<E>(task, &concrete::<E>(params), instances, steps, actions)
             },
-            schedule: plugin::schedule::<E>,
+            add_systems: plugin::add_systems::<E>,
             insert: |entity, params, seed, stream| {
                 let params = concrete::<E>(&params);
                 let state = E::new(&params, &mut seed.rng(Purpose::Construct, stream, 0));
@@ -169,7 +189,7 @@ impl EnvCatalog {
                     return false;
                 };
                 state.draw_backdrop(&params.0, canvas);
-                state.draw(&params.0, canvas, &mut plugin::draw_rng(seed, *id, episode));
+                state.draw(&params.0, canvas, &mut picture::draw_rng(seed, *id, episode));
                 true
             },
             draw_backdrop: |world, entity, canvas| {
@@ -210,7 +230,7 @@ impl EnvCatalog {
         let hooks = *self.hooks.get(task.environment.as_str()).ok_or_else(|| EnvError::NotHosted {
             task: task.id.clone(),
             environment: task.environment.clone(),
-            hint: hint(&task.environment),
+            hint: if is_left_out(task) { "; build with --features mujoco".to_owned() } else { String::new() },
         })?;
         let params = (hooks.parse)(task).map_err(|problem| EnvError::Params {
             task: task.id.clone(),
@@ -240,7 +260,7 @@ pub fn spawn_instance(
     seed: Seed,
 ) -> Entity {
     if world.resource_mut::<EnvCatalog>().scheduled.insert(hosted.hooks.name) {
-        (hosted.hooks.schedule)(&mut world.resource_mut::<Schedules>());
+        (hosted.hooks.add_systems)(world);
     }
     let mode = *world.resource::<ObservationMode>();
     let mut entity = world.spawn((
@@ -371,13 +391,9 @@ pub fn restore_instance(world: &mut World, entity: Entity, saved: InstanceState)
     Ok(())
 }
 
-/// Which build would host an environment that this one leaves out.
-fn hint(environment: &str) -> String {
-    if !cfg!(feature = "mujoco") && MUJOCO_ENVIRONMENTS.contains(&environment) {
-        "; build with --features mujoco".to_owned()
-    } else {
-        String::new()
-    }
+/// Whether this build leaves the task's environment out, so that another build is needed to host it.
+pub fn is_left_out(task: &Task) -> bool {
+    !cfg!(feature = "mujoco") && MUJOCO_ENVIRONMENTS.contains(&task.environment.as_str())
 }
 
 fn concrete<E: Environment>(params: &SharedParams) -> Arc<E::Params> {

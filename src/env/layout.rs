@@ -1,5 +1,7 @@
 //! The shape of an environment: named fields with units, control rate, reward terms.
 
+use crate::sim::Fault;
+
 /// Most reward terms an environment may name.
 pub const MAX_REWARD_TERMS: usize = 8;
 
@@ -57,6 +59,8 @@ pub struct Outcome {
     pub success: bool,
     /// Whether the task itself ended here (not its time limit).
     pub terminated: bool,
+    /// What is wrong with the state, if the simulator gave up on it: the episode ends here and the step does not count.
+    pub fault: Option<Fault>,
 }
 
 impl Outcome {
@@ -66,7 +70,7 @@ impl Outcome {
         const { assert!(N <= MAX_REWARD_TERMS) };
         let mut all = [0.0; MAX_REWARD_TERMS];
         all[..N].copy_from_slice(&terms);
-        Self { terms: all, success: false, terminated: false }
+        Self { terms: all, ..Self::default() }
     }
 
     /// The same with `success` set.
@@ -74,6 +78,14 @@ impl Outcome {
     #[must_use]
     pub fn with_success(mut self, success: bool) -> Self {
         self.success = success;
+        self
+    }
+
+    /// The same with `fault` set.
+    #[inline]
+    #[must_use]
+    pub fn with_fault(mut self, fault: Option<Fault>) -> Self {
+        self.fault = fault;
         self
     }
 

@@ -6,9 +6,11 @@
 pub mod arcade;
 mod catalog;
 pub mod conformity;
+mod instances;
 mod layout;
 #[cfg(feature = "mujoco")]
 pub mod mujoco;
+mod picture;
 mod plain_loop;
 mod plugin;
 pub mod policy;
@@ -17,7 +19,7 @@ pub mod statistics;
 
 pub use catalog::{
     EnvCatalog, EnvError, EnvHooks, HostedTask, HostedTasks, InstanceState, copy_instance, draw_backdrop,
-    draw_instance, restore_instance, save_instance, spawn_instance,
+    draw_instance, is_left_out, restore_instance, save_instance, spawn_instance,
 };
 pub use layout::{Field, Layout, MAX_REWARD_TERMS, Outcome};
 pub use plugin::EnvPlugin;
@@ -81,6 +83,15 @@ pub trait Environment: Component<Mutability = Mutable> + Clone + Serialize + Des
     /// Paints the present state over the backdrop. `rng` feeds what flickers; equal states and generators give equal
     /// pictures.
     fn draw(&self, params: &Self::Params, canvas: &mut dyn Canvas, rng: &mut Rng);
+
+    /// Checks, before the first observed picture of a task, that it can be drawn on this machine.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says what is missing.
+    fn check_drawing(_params: &Self::Params) -> Result<(), String> {
+        Ok(())
+    }
 
     /// Called after each picture that is an observation (one a reset, one a step), for tasks whose state depends on
     /// having been drawn.

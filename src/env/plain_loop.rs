@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::Environment;
-use crate::sim::{ACTION_DIM, EpisodeTally, OBS_DIM, Purpose, Rng, Seed};
+use super::{Environment, MAX_REWARD_TERMS};
+use crate::sim::{ACTION_DIM, OBS_DIM, Purpose, Rng, Seed};
 use crate::task::Task;
 
 /// One instance without a world.
@@ -12,13 +12,15 @@ struct Bare<E> {
     rng: Rng,
     step: u32,
     episode: u64,
-    tally: EpisodeTally,
+    terms: [f64; MAX_REWARD_TERMS],
+    success: bool,
+    reward: f32,
     observation: [f32; OBS_DIM],
     last: [f32; OBS_DIM],
 }
 
-/// Time that `steps` steps of `instances` instances take, one after the other: clipping, action repeat, rows, returns,
-/// time limit and resets included. Step `n` takes the action row `n` of `actions`, over and over.
+/// Time that `steps` steps of `instances` instances take, one after the other: clipping, action repeat, rows, the
+/// check that they are finite, sums of the reward terms, time limit, score and resets included, as in a control step. Step `n` takes the action row `n` of `actions`, over and over.
 pub(super) fn time<E: Environment>(
     task: &Task,
     params: &E::Params,
@@ -33,7 +35,8 @@ pub(super) fn time<E: Environment>(
             let mut state = E::new(params, &mut seed.rng(Purpose::Construct, stream, 0));
             state.reset(params, &mut rng);
             let (observation, last) = ([0.0; OBS_DIM], [0.0; OBS_DIM]);
-            Bare { state, rng, step: 0, episode: 0, tally: EpisodeTally::default(), observation, last }
+            let terms = [0.0; MAX_REWARD_TERMS];
+            Bare { state, rng, step: 0, episode: 0, terms, success: false, reward: 0.0, observation, last }
         })
         .collect();
     let started = Instant::now();
@@ -44,7 +47,7 @@ pub(super) fn time<E: Environment>(
         }
     }
     let time = started.elapsed();
-    std::hint::black_box((scores, bare.iter().map(|instance| instance.last[0]).sum::<f32>()));
+    std::hint::black_box((scores, bare.iter().map(|instance| instance.last[0] + instance.reward).sum::<f32>()));
     time
 }
 
@@ -52,29 +55,35 @@ impl<E: Environment> Bare<E> {
     /// One step; the score if it ended an episode.
     fn advance(&mut self, task: &Task, params: &E::Params, action: &[f32; ACTION_DIM], seed: Seed, stream: u64) -> f64 {
         let action = action.map(|a| if a.is_finite() { a.clamp(-1.0, 1.0) } else { 0.0 });
-        let (mut reward, mut terminated) = (0.0, false);
+        let (mut terms, mut terminated) = ([0.0; MAX_REWARD_TERMS], false);
         for _ in 0..task.action_repeat {
             let outcome = self.state.step(params, &action[..task.action_dim], &mut self.rng);
-            reward += outcome.reward();
-            self.tally.success = outcome.success;
-            terminated = outcome.terminated;
+            add(&mut terms, &outcome.terms);
+            (self.success, terminated) = (outcome.success, outcome.terminated);
             if terminated {
                 break;
             }
         }
-        self.state.observe(params, &mut self.observation[..task.obs_dim]);
-        self.last = self.observation;
-        self.tally.episode_return += reward;
+        self.reward = terms.iter().sum::<f64>() as f32;
+        add(&mut self.terms, &terms);
+        let row = &mut self.observation[..task.obs_dim];
+        self.state.observe(params, row);
+        let sound = self.reward.is_finite() && row.iter().all(|x| x.is_finite());
+        self.last[..task.obs_dim].copy_from_slice(row);
         self.step += 1;
-        if !terminated && self.step < task.episode_length {
+        if sound && !terminated && self.step < task.episode_length {
             return 0.0;
         }
-        let score = task.score.of(self.tally.episode_return, self.tally.success);
-        self.tally = EpisodeTally::default();
+        let score = task.score.of(self.terms.iter().sum(), self.success);
+        self.terms = [0.0; MAX_REWARD_TERMS];
         (self.step, self.episode) = (0, self.episode + 1);
         self.rng = seed.rng(Purpose::Episode, stream, self.episode);
         self.state.reset(params, &mut self.rng);
         self.state.observe(params, &mut self.observation[..task.obs_dim]);
         score
     }
+}
+
+fn add(sums: &mut [f64; MAX_REWARD_TERMS], terms: &[f64; MAX_REWARD_TERMS]) {
+    sums.iter_mut().zip(terms).for_each(|(sum, term)| *sum += term);
 }

@@ -1,26 +1,26 @@
-//! The one plugin that hosts any environment: its systems in the phases of a control step.
+//! The one plugin that hosts any environment: the system that takes its instances through a control step.
 
-use std::cell::RefCell;
 use std::marker::PhantomData;
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-use bevy::ecs::query::QueryData;
 use bevy::prelude::*;
-use bevy::tasks::ComputeTaskPool;
 
-use super::catalog::Params;
+use super::instances::{Instances, Parts, Surroundings};
 use super::{EnvCatalog, Environment};
-use crate::paint::Raster;
-use crate::sim::{
-    Action, ActiveGroup, ControlStep, Ending, Episode, Frame, Group, InstanceId, InstanceTask, Observation,
-    ObservationMode, Parallel, Purpose, Rng, Seed, SimSystems, StartEpisodes, StepRecord, TaskTable, Throughput,
-};
+use crate::sim::{ActiveGroup, InstanceSystems, ObservationMode, Seed, TaskTable, Threads, Throughput};
 
-/// Below this much expected work a phase runs on the calling thread: handing work over costs about 20 µs.
-const PARALLEL_FROM: Duration = Duration::from_micros(100);
+/// Work that a thread takes at a time, ns: long beside taking it, short beside what a thread may fall behind.
+const PIECE_NANOS: f64 = 10_000.0;
+
+/// Work that is worth another thread, ns: waking one takes about 10 µs.
+const THREAD_NANOS: f64 = 25_000.0;
+
+/// One control step in so many is measured; reading the clock takes as long as a short step.
+const SAMPLED_EVERY: u32 = 32;
 
 /// Typical time of one drawn observation, ns.
-const DRAW_NANOS: u64 = 50_000;
+const DRAW_NANOS: f64 = 50_000.0;
 
 /// Hosts instances of one environment. Needs [`SimPlugin`](crate::sim::SimPlugin) and the resources [`Seed`]
 /// and [`TaskTable`] before the first control step.
@@ -41,192 +41,89 @@ impl<E: Environment> Plugin for EnvPlugin<E> {
 
 /// Adds the systems of one environment. Done with its first instance: a system costs time in every control step, even
 /// without instances.
-pub(super) fn schedule<E: Environment>(schedules: &mut Schedules) {
-    // Systems of one phase work on disjoint instances, so their order among each other does not matter.
-    schedules.add_systems(
-        ControlStep,
-        (
-            step::<E>.in_set(SimSystems::Step).ambiguous_with(SimSystems::Step),
-            observe::<E>.in_set(SimSystems::Observe).ambiguous_with(SimSystems::Observe),
-            reset::<E>.in_set(SimSystems::Reset).ambiguous_with(SimSystems::Reset),
-        ),
-    );
-    schedules.add_systems(StartEpisodes, reset::<E>.in_set(SimSystems::Reset).ambiguous_with(SimSystems::Reset));
+pub(super) fn add_systems<E: Environment>(world: &mut World) {
+    InstanceSystems::add(world, advance::<E>, start::<E>);
 }
 
-/// Spreads `visit` over threads when the instances are worth it. Instances share nothing, so the result is the same.
-macro_rules! for_each_instance {
-    ($instances:expr, $parallel:expr, $nanos:expr, $visit:expr) => {{
-        let count = $instances.iter().len() as u64;
-        let work = Duration::from_nanos(count * $nanos);
-        if $parallel.0 && work >= PARALLEL_FROM && ComputeTaskPool::get().thread_num() > 1 {
-            $instances.par_iter_mut().for_each($visit);
-        } else {
-            $instances.iter_mut().for_each($visit);
-        }
-    }};
+/// What a control step of one instance costs, learned from samples. It decides on which threads instances step, never
+/// what they do.
+#[derive(Default)]
+struct Pace {
+    turn: u32,
+    /// ns; 0 before the first control step.
+    nanos: f64,
 }
 
-/// What stepping an instance takes.
-type Stepped<E> = (
-    &'static Group,
-    &'static InstanceTask,
-    &'static Action,
-    &'static Params<E>,
-    &'static mut E,
-    &'static mut Episode,
-    &'static mut StepRecord,
-);
-
-fn step<E: Environment>(
-    active: Res<ActiveGroup>,
-    parallel: Res<Parallel>,
-    table: Res<TaskTable>,
-    mut throughput: ResMut<Throughput>,
-    mut instances: Query<Stepped<E>>,
-) {
-    if instances.is_empty() {
-        return;
+impl Pace {
+    /// Whether this control step is to be measured.
+    fn next(&mut self) -> bool {
+        self.turn = self.turn.wrapping_add(1);
+        self.turn.is_multiple_of(SAMPLED_EVERY)
     }
-    let started = Instant::now();
-    for_each_instance!(instances, parallel, E::STEP_NANOS, |(
-        group,
-        task,
-        action,
-        params,
-        mut state,
-        mut episode,
-        mut record,
-    )| {
-        if *group != active.0 {
-            return;
-        }
-        let task = &table.0[task.0 as usize];
-        let mut total = StepRecord::default();
-        for _ in 0..task.action_repeat {
-            let outcome = state.step(&params.0, &action.0[..task.action_dim], &mut episode.rng);
-            for (sum, term) in total.terms.iter_mut().zip(outcome.terms) {
-                *sum += term;
-            }
-            total.success = outcome.success;
-            total.terminated = outcome.terminated;
-            if outcome.terminated {
-                break;
-            }
-        }
-        total.reward = total.terms.iter().sum::<f64>() as f32;
-        *record = total;
-    });
-    throughput.step_time += started.elapsed();
+
+    /// Takes in that `count` instances took `time`.
+    fn learn(&mut self, time: Duration, count: usize) {
+        let sample = time.as_nanos() as f64 / count as f64;
+        // A sample that was interrupted must not count for long.
+        self.nanos = 0.5 * (self.nanos + sample.min(4.0 * self.nanos));
+    }
+
+    /// Over how many threads to spread `count` instances, and how many to take at a time.
+    fn split(&self, count: usize) -> (usize, usize) {
+        let threads = (self.nanos * count as f64 / THREAD_NANOS) as usize;
+        (threads.max(1), ((PIECE_NANOS / self.nanos) as usize).max(1))
+    }
 }
 
-fn observe<E: Environment>(
-    active: Res<ActiveGroup>,
-    parallel: Res<Parallel>,
-    table: Res<TaskTable>,
-    mode: Res<ObservationMode>,
-    seed: Res<Seed>,
+/// A control step of the active group's instances. Instances share nothing, so the result is the same on any number of
+/// threads.
+fn advance<E: Environment>(
+    around: (Res<ActiveGroup>, Res<Seed>, Res<TaskTable>, Res<ObservationMode>),
+    threads: Res<Threads>,
     mut throughput: ResMut<Throughput>,
-    mut instances: Query<Observed<E>>,
+    mut pace: Local<Pace>,
+    mut tables: Query<Parts<E>>,
 ) {
-    if instances.is_empty() {
-        return;
+    let (active, seed, table, mode) = around;
+    let around = Surroundings { tasks: &table.0, seed: *seed, active: active.0 };
+    if pace.nanos == 0.0 {
+        pace.nanos = E::STEP_NANOS as f64 + if mode.draws() { DRAW_NANOS } else { 0.0 };
     }
-    let started = Instant::now();
-    let nanos = if mode.draws() { DRAW_NANOS } else { E::STEP_NANOS / 4 };
-    for_each_instance!(instances, parallel, nanos, |instance| {
-        if *instance.group == active.0 {
-            instance.write(&table, *seed);
+    let throughput = throughput.bypass_change_detection();
+    let sampled = pace.next();
+    for table in tables.contiguous_iter_mut().expect("all components lie in tables") {
+        let mut rest = Instances::of(table);
+        let whole = rest.len();
+        let (worth, piece) = pace.split(whole);
+        if sampled {
+            let mut sample = rest.split_off(piece);
+            let weight = f64::from(SAMPLED_EVERY) * whole as f64 / sample.len() as f64;
+            pace.learn(sample.advance_timed(around, throughput, weight), sample.len());
         }
-    });
-    throughput.observe_time += started.elapsed();
-}
-
-fn reset<E: Environment>(
-    table: Res<TaskTable>,
-    seed: Res<Seed>,
-    mut throughput: ResMut<Throughput>,
-    mut instances: Query<(Observed<E>, &mut StepRecord)>,
-) {
-    if instances.is_empty() {
-        return;
-    }
-    let mut started = None;
-    // Resets are rare and short beside steps: one thread.
-    for (mut instance, mut record) in &mut instances {
-        if !record.needs_reset {
+        if worth.min(threads.count()) == 1 {
+            rest.advance(around, throughput);
             continue;
         }
-        started.get_or_insert_with(Instant::now);
-        record.needs_reset = false;
-        instance.restart(*seed, record.ending == Some(Ending::Fault));
-        instance.write(&table, *seed);
-    }
-    if let Some(started) = started {
-        throughput.reset_time += started.elapsed();
-    }
-}
-
-/// The parts of an instance that take part in observing and resetting it.
-#[derive(QueryData)]
-#[query_data(mutable)]
-struct Observed<E: Environment> {
-    group: &'static Group,
-    id: &'static InstanceId,
-    task: &'static InstanceTask,
-    params: &'static Params<E>,
-    state: &'static mut E,
-    episode: &'static mut Episode,
-    observation: &'static mut Observation,
-    frame: Option<&'static mut Frame>,
-}
-
-impl<E: Environment> ObservedItem<'_, '_, E> {
-    fn restart(&mut self, seed: Seed, faulty: bool) {
-        let stream = self.id.stream();
-        self.episode.number += u64::from(self.episode.started);
-        let number = self.episode.number;
-        if faulty {
-            *self.state = E::new(&self.params.0, &mut seed.rng(Purpose::Construct, stream, number));
-        }
-        *self.episode = Episode { number, step: 0, started: true, rng: seed.rng(Purpose::Episode, stream, number) };
-        self.state.reset(&self.params.0, &mut self.episode.rng);
-    }
-
-    fn write(mut self, table: &TaskTable, seed: Seed) {
-        let width = table.0[self.task.0 as usize].obs_dim;
-        self.state.observe(&self.params.0, &mut self.observation.0[..width]);
-        if let Some(frame) = &mut self.frame {
-            frame.paint(&*self.state, &self.params.0, *self.id, &self.episode, seed);
-            self.state.after_draw();
-        }
-    }
-}
-
-/// The generator of one picture: equal for equal instance, episode and step.
-pub(super) fn draw_rng(seed: Seed, id: InstanceId, episode: &Episode) -> Rng {
-    seed.rng(Purpose::Draw, id.stream(), (episode.number << 24) | u64::from(episode.step))
-}
-
-thread_local! {
-    static RASTER: RefCell<Raster> = RefCell::new(Raster::new());
-}
-
-impl Frame {
-    /// Draws the observation, painting the episode's backdrop only once.
-    fn paint<E: Environment>(&mut self, state: &E, params: &E::Params, id: InstanceId, episode: &Episode, seed: Seed) {
-        RASTER.with_borrow_mut(|raster| {
-            if self.backdrop_episode == Some(episode.number) {
-                raster.load(&self.backdrop);
-            } else {
-                raster.clear();
-                state.draw_backdrop(params, raster);
-                self.backdrop.resize(raster.bytes().len(), 0);
-                self.backdrop.copy_from_slice(raster.bytes());
-                self.backdrop_episode = Some(episode.number);
-            }
-            state.draw(params, raster, &mut draw_rng(seed, id, episode));
-            raster.write_channels_first(&mut self.pixels);
+        let total = Mutex::new(&mut *throughput);
+        let next = || (rest.len() > 0).then(|| rest.split_off(piece));
+        threads.share(worth, next, |mut piece| {
+            let mut counts = Throughput::default();
+            piece.advance(around, &mut counts);
+            **total.lock().unwrap_or_else(PoisonError::into_inner) += &counts;
         });
+    }
+}
+
+/// Starts the first episode of those instances that have none.
+fn start<E: Environment>(
+    active: Res<ActiveGroup>,
+    seed: Res<Seed>,
+    table: Res<TaskTable>,
+    mut throughput: ResMut<Throughput>,
+    mut tables: Query<Parts<E>>,
+) {
+    let around = Surroundings { tasks: &table.0, seed: *seed, active: active.0 };
+    for table in tables.contiguous_iter_mut().expect("all components lie in tables") {
+        Instances::of(table).start(around, &mut throughput);
     }
 }

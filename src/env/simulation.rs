@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use bevy::app::TaskPoolPlugin;
 use bevy::prelude::*;
 
 use super::{EnvCatalog, EnvError, HostedTask, HostedTasks, arcade, spawn_instance};
 use crate::sim::{
-    Action, ActiveGroup, ControlStep, Group, InstanceId, InstanceTask, ObservationMode, Parallel, Seed, SimPlugin,
-    StartEpisodes, TaskTable, Throughput,
+    Action, ActiveGroup, Group, InstanceId, InstanceTask, ObservationMode, Seed, SimPlugin, TaskTable, Throughput,
+    control_step, start_episodes,
 };
 use crate::task::Task;
 
@@ -36,8 +35,7 @@ pub struct SimulationConfig {
     pub seed: Seed,
     /// State rows, pictures, or both.
     pub observation: ObservationMode,
-    /// Threads that step instances; `None` takes one a core. The first simulation of a process that takes several decides
-    /// how many there are.
+    /// Threads that step instances; `None` takes one a core.
     pub threads: Option<usize>,
 }
 
@@ -52,23 +50,14 @@ impl Simulation {
     ///
     /// # Errors
     ///
-    /// [`EnvError`] when a task cannot be hosted.
+    /// [`EnvError`] when a task cannot be hosted, or not drawn though pictures are asked for.
     pub fn new(config: &SimulationConfig) -> Result<Self, EnvError> {
         let mut app = App::new();
-        if let Some(threads) = config.threads.filter(|&threads| threads > 1) {
-            bevy::tasks::ComputeTaskPool::get_or_init(|| {
-                bevy::tasks::TaskPoolBuilder::new().num_threads(threads).thread_name("simulation".to_owned()).build()
-            });
-        }
-        app.add_plugins((
-            TaskPoolPlugin::default(),
-            SimPlugin { observation: config.observation, parallel: Parallel(config.threads != Some(1)) },
-            EnvironmentsPlugin,
-        ));
+        app.add_plugins((SimPlugin { observation: config.observation, threads: config.threads }, EnvironmentsPlugin));
         let instances = populate(app.world_mut(), config)?;
         app.finish();
         app.cleanup();
-        app.world_mut().run_schedule(StartEpisodes);
+        start_episodes(app.world_mut());
         Ok(Self { app, instances })
     }
 
@@ -91,7 +80,7 @@ impl Simulation {
     pub fn step(&mut self, group: Group) {
         let world = self.app.world_mut();
         world.resource_mut::<ActiveGroup>().0 = group;
-        world.run_schedule(ControlStep);
+        control_step(world);
     }
 
     /// Gives an instance its next action; entries beyond the row count as they are, those beyond the task's as zero.
@@ -124,12 +113,15 @@ impl Simulation {
 ///
 /// # Errors
 ///
-/// [`EnvError`] when a task cannot be hosted.
+/// [`EnvError`] when a task cannot be hosted, or not drawn though pictures are asked for.
 pub fn populate(world: &mut World, config: &SimulationConfig) -> Result<Vec<Entity>, EnvError> {
     world.insert_resource(config.seed);
     world.insert_resource(TaskTable(Arc::clone(&config.tasks)));
     let catalog = world.resource::<EnvCatalog>();
     let hosted: Vec<HostedTask> = config.tasks.iter().map(|task| catalog.host(task)).collect::<Result<_, _>>()?;
+    if world.resource::<ObservationMode>().draws() {
+        hosted.iter().zip(&*config.tasks).try_for_each(|(hosted, task)| hosted.check_drawing(task))?;
+    }
     let seed = config.seed;
     let instances = (0u32..)
         .zip(&config.instances)

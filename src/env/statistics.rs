@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::policy::{BatchPolicy, PolicyFailure, PolicyInput};
 use super::{EnvError, Simulation, SimulationConfig};
 use crate::sim::{
-    ACTION_DIM, Ending, FinalObservation, FinishedEpisode, Group, OBS_DIM, Observation, ObservationMode, Seed,
-    StepRecord,
+    ACTION_DIM, Action, Ending, Fault, FaultCounts, FinalObservation, FinishedEpisode, Group, OBS_DIM, Observation,
+    ObservationMode, Seed, StepRecord,
 };
 use crate::task::Task;
 
@@ -24,7 +24,33 @@ pub enum StatisticsError {
     /// The policy failed.
     #[error("the policy gave no action: {0}")]
     Policy(PolicyFailure),
+    /// An episode could not be kept.
+    #[error("{0}")]
+    Recording(PolicyFailure),
 }
+
+/// One episode of `T` steps, `T + 1` rows of the task's own widths: row `t` holds observation `t` and the action and
+/// reward that led to it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecordedEpisode {
+    /// `[T + 1, obs_dim]`.
+    pub observations: Vec<f32>,
+    /// `[T + 1, action_dim]`, as the environment took them; zeros in row 0.
+    pub actions: Vec<f32>,
+    /// `[T + 1]`; zero in row 0.
+    pub rewards: Vec<f32>,
+    /// Undiscounted return.
+    pub episode_return: f64,
+    /// Normalized score.
+    pub score: f64,
+    /// Success flag of the last step.
+    pub success: bool,
+    /// Seed of the simulation, number of the instance and of its episode: where its random numbers came from.
+    pub origin: (Seed, u64, u64),
+}
+
+/// Takes an episode when it ends.
+pub type Keep<'a> = &'a mut dyn FnMut(RecordedEpisode) -> Result<(), PolicyFailure>;
 
 /// Figures over episodes. Standard deviations are the population's. `obs_*` are over every step, each with the
 /// observation after it (the last of an episode included, the first excluded); `reset_*` over the first observations.
@@ -76,8 +102,8 @@ pub struct EpisodeSample {
     pub success: bool,
     /// Agent steps.
     pub steps: u32,
-    /// Whether a non-finite state ended it.
-    pub faulty: bool,
+    /// What was wrong, if a fault ended it.
+    pub fault: Option<Fault>,
     /// The first observation.
     pub reset: Vec<f32>,
     /// Sum of each observation entry and of its square, over the steps.
@@ -120,7 +146,7 @@ impl EpisodeSample {
             score: 0.0,
             success: false,
             steps: 0,
-            faulty: false,
+            fault: None,
             reset: reset.to_vec(),
             sums: vec![(0.0, 0.0); reset.len()],
             extremes: vec![(f32::INFINITY, f32::NEG_INFINITY); reset.len()],
@@ -140,7 +166,7 @@ impl EpisodeSample {
         self.episode_return = finished.episode_return;
         self.score = finished.score;
         self.success = finished.success;
-        self.faulty = finished.ending == Some(Ending::Fault);
+        self.fault = finished.fault;
     }
 }
 
@@ -154,6 +180,34 @@ pub fn measure(
     task: &Task,
     policies: &mut [BatchPolicy<'_>],
     config: MeasureConfig,
+) -> Result<Vec<Sample>, StatisticsError> {
+    run(task, policies, config, None)
+}
+
+/// [`measure`] of one policy that hands every counted episode's rows to `keep` when it ends, those that a non-finite
+/// state ended left out.
+///
+/// # Errors
+///
+/// [`StatisticsError`] when the task cannot be hosted, the policy fails, or `keep` does.
+///
+/// # Panics
+///
+/// Never: one policy gives one sample.
+pub fn record(
+    task: &Task,
+    policy: BatchPolicy<'_>,
+    config: MeasureConfig,
+    keep: Keep<'_>,
+) -> Result<Sample, StatisticsError> {
+    Ok(run(task, &mut [policy], config, Some(keep))?.pop().expect("one policy, one sample"))
+}
+
+fn run(
+    task: &Task,
+    policies: &mut [BatchPolicy<'_>],
+    config: MeasureConfig,
+    mut keep: Option<Keep<'_>>,
 ) -> Result<Vec<Sample>, StatisticsError> {
     let episodes = config.episodes.max(1);
     let width = config.instances.clamp(1, episodes);
@@ -175,6 +229,9 @@ pub fn measure(
         }
         simulation.step(Group(0));
         for run in runs.iter_mut().filter(|run| !run.is_done()) {
+            if let Some(keep) = &mut keep {
+                run.keep_rows(&simulation, task, config.seed, keep)?;
+            }
             run.record(&simulation);
         }
     }
@@ -190,9 +247,26 @@ struct PolicyRun {
     actions: Vec<[f32; ACTION_DIM]>,
 }
 
+/// Rows of one episode as they come.
+#[derive(Clone, Debug, Default)]
+struct Rows {
+    observations: Vec<f32>,
+    actions: Vec<f32>,
+    rewards: Vec<f32>,
+    /// Episodes of the instance before this one.
+    number: u64,
+}
+
+impl Rows {
+    fn start(observation: &[f32], action_dim: usize, number: u64) -> Self {
+        Self { observations: observation.to_vec(), actions: vec![0.0; action_dim], rewards: vec![0.0], number }
+    }
+}
+
 /// One instance and its episodes, one after the other.
 struct Lane {
     wanted: usize,
+    rows: Option<Rows>,
     running: EpisodeSample,
     finished: Vec<EpisodeSample>,
 }
@@ -203,6 +277,7 @@ impl PolicyRun {
             .zip(quotas)
             .map(|(instance, wanted)| Lane {
                 wanted,
+                rows: None,
                 running: EpisodeSample::start(&simulation.get::<Observation>(instance).0[..obs_dim]),
                 finished: Vec::with_capacity(wanted),
             })
@@ -225,6 +300,48 @@ impl PolicyRun {
         policy(&self.inputs, &mut self.actions)?;
         for (index, action) in self.actions.iter().enumerate() {
             simulation.set_action(self.first_instance + index, action);
+        }
+        Ok(())
+    }
+
+    /// Adds the latest step's rows, and hands those of episodes that end and count to `keep`.
+    fn keep_rows(
+        &mut self,
+        simulation: &Simulation,
+        task: &Task,
+        seed: Seed,
+        keep: &mut Keep<'_>,
+    ) -> Result<(), StatisticsError> {
+        for (index, lane) in self.lanes.iter_mut().enumerate() {
+            if lane.finished.len() >= lane.wanted {
+                continue;
+            }
+            let instance = self.first_instance + index;
+            let rows = lane.rows.get_or_insert_with(|| Rows::start(&lane.running.reset, task.action_dim, 0));
+            let record = simulation.get::<StepRecord>(instance);
+            let present = &simulation.get::<Observation>(instance).0;
+            let last = &simulation.get::<FinalObservation>(instance).0;
+            let seen = if record.ending.is_some() { last } else { present };
+            rows.observations.extend_from_slice(&seen[..self.obs_dim]);
+            rows.actions.extend_from_slice(&simulation.get::<Action>(instance).0[..task.action_dim]);
+            rows.rewards.push(record.reward);
+            let Some(ending) = record.ending else { continue };
+            let next = Rows::start(&present[..self.obs_dim], task.action_dim, rows.number + 1);
+            let whole = std::mem::replace(rows, next);
+            if ending == Ending::Fault {
+                continue;
+            }
+            let finished = simulation.get::<FinishedEpisode>(instance);
+            keep(RecordedEpisode {
+                observations: whole.observations,
+                actions: whole.actions,
+                rewards: whole.rewards,
+                episode_return: finished.episode_return,
+                score: finished.score,
+                success: finished.success,
+                origin: (seed, instance as u64, whole.number),
+            })
+            .map_err(StatisticsError::Recording)?;
         }
         Ok(())
     }
@@ -304,9 +421,9 @@ impl Sample {
         }
     }
 
-    /// Episodes that a non-finite state ended.
-    pub fn faults(&self) -> usize {
-        self.episodes.iter().filter(|episode| episode.faulty).count()
+    /// Faults that ended episodes.
+    pub fn faults(&self) -> FaultCounts {
+        self.episodes.iter().filter_map(|episode| episode.fault).collect()
     }
 }
 
@@ -344,7 +461,7 @@ mod tests {
             let sample = pong(episodes, instances);
             let statistics = sample.statistics();
             assert_eq!((statistics.episodes, statistics.steps), (u64::from(episodes), 500 * u64::from(episodes)));
-            assert_eq!(sample.faults(), 0);
+            assert_eq!(sample.faults().total(), 0);
             assert!(statistics.obs_mean.iter().all(|mean| mean.is_finite()));
         }
     }

@@ -2,7 +2,8 @@
 
 use tch::{Device, Kind, Tensor, no_grad};
 
-use super::config::{Config, ConfigError, PlanDtype};
+use super::choices::PlanDtype;
+use super::config::{Config, ConfigError};
 use super::device::multiplies_bf16_fast;
 use super::kernels::decode;
 use super::losses::{Batch, ModelLosses, Objective, PolicyLoss, rho_weights};
@@ -179,6 +180,29 @@ impl Newt {
     /// When there is no task of that number.
     pub fn discount(&self, task: usize) -> f32 {
         self.tables.discounts[task]
+    }
+
+    /// The language embedding of a task; empty without language input.
+    ///
+    /// # Panics
+    ///
+    /// When there is no task of that number.
+    pub fn embedding(&self, task: usize) -> &[f32] {
+        let width = self.config.model.task_dim as usize;
+        &self.tables.embeddings[task * width..][..width]
+    }
+
+    /// Takes over the weights of an agent of the same shape, whatever its tasks; what learning needs besides stays.
+    ///
+    /// # Panics
+    ///
+    /// When the shapes differ.
+    pub fn take_weights(&mut self, other: &Self) {
+        assert_eq!(self.config.model, other.config.model, "weights of another shape");
+        for (to, from) in self.model.fields().into_iter().zip(other.model.fields()) {
+            to.set(&from.value());
+        }
+        self.forget_plan_model();
     }
 
     /// Number of learned parameters.

@@ -158,6 +158,16 @@ impl Newt {
         Ok(agent)
     }
 
+    /// Reads the config alone.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError`] when the file is missing, damaged, or of another version.
+    pub fn saved_config(dir: &Path) -> Result<Config, CheckpointError> {
+        let path = dir.join(MODEL_FILE);
+        Checkpoint::parse(&path, &read(&path)?)?.json("config")
+    }
+
     /// Reads the weights, config and tasks alone, for acting or for finetuning; learning starts afresh.
     ///
     /// # Errors

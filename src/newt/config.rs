@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::PlanDtype;
+
 /// Everything that defines a Newt agent apart from its tasks.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Config {
@@ -65,70 +67,6 @@ impl Default for ModelConfig {
             log_std_min: -10.0,
             log_std_max: 2.0,
         }
-    }
-}
-
-/// A named shape of the networks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ModelSize {
-    /// Newt, 2M parameters.
-    S,
-    /// Newt, 5M parameters.
-    B,
-    /// Newt, 20M parameters.
-    L,
-    /// Newt, 80M parameters.
-    XL,
-    /// TD-MPC2, 1M parameters.
-    #[serde(rename = "1")]
-    TdMpc2M1,
-    /// TD-MPC2, 5M parameters.
-    #[serde(rename = "5")]
-    TdMpc2M5,
-    /// TD-MPC2, 19M parameters.
-    #[serde(rename = "19")]
-    TdMpc2M19,
-    /// TD-MPC2, 48M parameters.
-    #[serde(rename = "48")]
-    TdMpc2M48,
-    /// TD-MPC2, 317M parameters.
-    #[serde(rename = "317")]
-    TdMpc2M317,
-}
-
-impl ModelSize {
-    /// Every size with its name in `model_size=`.
-    pub const ALL: [(&'static str, ModelSize); 9] = [
-        ("S", ModelSize::S),
-        ("B", ModelSize::B),
-        ("L", ModelSize::L),
-        ("XL", ModelSize::XL),
-        ("1", ModelSize::TdMpc2M1),
-        ("5", ModelSize::TdMpc2M5),
-        ("19", ModelSize::TdMpc2M19),
-        ("48", ModelSize::TdMpc2M48),
-        ("317", ModelSize::TdMpc2M317),
-    ];
-
-    /// The size of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.iter().find(|(n, _)| *n == name).map(|&(_, size)| size)
-    }
-
-    /// Sets the widths and depths of this size.
-    pub fn apply(self, model: &mut ModelConfig) {
-        let (enc_dim, mlp_dim, latent_dim, num_enc_layers, num_q) = match self {
-            ModelSize::S => (128, 256, 384, 2, 3),
-            ModelSize::B => (256, 512, 512, 2, 5),
-            ModelSize::L => (1024, 1024, 512, 3, 5),
-            ModelSize::XL => (2048, 2048, 704, 4, 7),
-            ModelSize::TdMpc2M1 => (256, 384, 128, 2, 2),
-            ModelSize::TdMpc2M5 => (256, 512, 512, 2, 5),
-            ModelSize::TdMpc2M19 => (1024, 1024, 768, 3, 5),
-            ModelSize::TdMpc2M48 => (1792, 1792, 768, 4, 5),
-            ModelSize::TdMpc2M317 => (4096, 4096, 1376, 5, 8),
-        };
-        *model = ModelConfig { enc_dim, mlp_dim, latent_dim, num_enc_layers, num_q, ..*model };
     }
 }
 
@@ -208,18 +146,6 @@ pub struct PlanningConfig {
     pub constraint_final_step: u64,
     /// Number format of matrix products while planning.
     pub plan_dtype: PlanDtype,
-}
-
-/// Number format of matrix products while planning; everything else stays in float32.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PlanDtype {
-    /// bfloat16 where the device multiplies it faster than float32, else float32.
-    Auto,
-    /// float32.
-    F32,
-    /// bfloat16.
-    Bf16,
 }
 
 impl Default for PlanningConfig {
@@ -340,13 +266,5 @@ mod tests {
         config.model.latent_dim = 96;
         config.planning.num_samples = 32;
         assert!(config.check().expect_err("fewer samples than elites").to_string().starts_with("num_samples is 32"));
-    }
-
-    #[test]
-    fn sizes_are_found_by_name() {
-        for (name, size) in ModelSize::ALL {
-            assert_eq!(ModelSize::from_name(name), Some(size));
-        }
-        assert_eq!(ModelSize::from_name("M"), None);
     }
 }

@@ -4,30 +4,15 @@
     reason = "the GPU half of libtorch is opened at run time, and the allocator is tuned, through C"
 )]
 
-use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use tch::{Cuda, Device};
 
-/// What `device=` asks for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DeviceChoice {
-    /// The first GPU if there is one that answers, else the CPU.
-    #[default]
-    Auto,
-    /// The CPU.
-    Cpu,
-    /// This GPU.
-    Cuda(usize),
-}
+use super::DeviceChoice;
 
 /// Why a device cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DeviceError {
-    /// Not a device's name.
-    #[error("device={0} is not a device; use device=auto, device=cpu, device=cuda or device=cuda:N")]
-    Unknown(String),
     /// The GPU half of libtorch is not installed.
     #[error(
         "device={asked} needs the GPU half of libtorch, which is not at {path}; run `./x setup --gpu`, or use device=cpu"
@@ -56,33 +41,9 @@ pub enum DeviceError {
         /// GPUs that answer.
         found: i64,
     },
-}
-
-impl fmt::Display for DeviceChoice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Auto => f.write_str("auto"),
-            Self::Cpu => f.write_str("cpu"),
-            Self::Cuda(i) => write!(f, "cuda:{i}"),
-        }
-    }
-}
-
-impl FromStr for DeviceChoice {
-    type Err = DeviceError;
-
-    fn from_str(name: &str) -> Result<Self, DeviceError> {
-        match name {
-            "auto" => Ok(Self::Auto),
-            "cpu" => Ok(Self::Cpu),
-            "cuda" => Ok(Self::Cuda(0)),
-            _ => name
-                .strip_prefix("cuda:")
-                .and_then(|i| i.parse().ok())
-                .map(Self::Cuda)
-                .ok_or_else(|| DeviceError::Unknown(name.to_owned())),
-        }
-    }
+    /// TensorFloat-32 is asked for on the CPU.
+    #[error("tf32=true has no meaning on the cpu: TensorFloat-32 is a number format of NVIDIA GPUs; use tf32=false")]
+    NoTf32,
 }
 
 impl DeviceChoice {
@@ -109,10 +70,18 @@ impl DeviceChoice {
     }
 }
 
-/// Matrix products of float32 on a GPU: whether TensorFloat-32 may be used (about 10 bits of mantissa, several times faster).
-pub fn allow_tf32(allowed: bool) {
+/// Whether float32 matrices may be multiplied as TensorFloat-32 on this GPU (10 bits of mantissa, several times faster).
+///
+/// # Errors
+///
+/// [`DeviceError::NoTf32`] when that is asked for on the CPU.
+pub fn allow_tf32(allowed: bool, device: Device) -> Result<(), DeviceError> {
+    if allowed && !device.is_cuda() {
+        return Err(DeviceError::NoTf32);
+    }
     // SAFETY: sets two process-wide flags of libtorch.
     unsafe { newt_allow_tf32(allowed) }
+    Ok(())
 }
 
 /// Does this device multiply bfloat16 faster than float32?
@@ -172,17 +141,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_parsed_and_wrong_ones_explained() {
-        assert_eq!("auto".parse::<DeviceChoice>().expect("a device"), DeviceChoice::Auto);
-        assert_eq!("cuda".parse::<DeviceChoice>().expect("a device"), DeviceChoice::Cuda(0));
-        assert_eq!("cuda:3".parse::<DeviceChoice>().expect("a device"), DeviceChoice::Cuda(3));
-        for wrong in ["gpu", "cuda:", "cuda:x", "CPU"] {
-            let message = wrong.parse::<DeviceChoice>().expect_err("not a device").to_string();
-            assert!(message.contains(wrong) && message.contains("device=cpu"), "{message}");
-        }
-    }
-
-    #[test]
     fn an_absent_gpu_is_an_error_and_auto_says_what_it_takes() {
         if Cuda::is_available() || library_dir().join("../cuda/libtorch_cuda.so").exists() {
             eprintln!("skipped: this machine has the GPU half of libtorch");
@@ -193,5 +151,12 @@ mod tests {
         let (device, line) = DeviceChoice::Auto.open().expect("auto never fails");
         assert_eq!(device, Device::Cpu);
         assert!(line.contains("cpu") && line.contains("auto"), "{line}");
+    }
+
+    #[test]
+    fn tf32_is_refused_on_the_cpu() {
+        let message = allow_tf32(true, Device::Cpu).expect_err("no GPU").to_string();
+        assert!(message.contains("tf32=false"), "{message}");
+        allow_tf32(false, Device::Cpu).expect("nothing is asked for");
     }
 }

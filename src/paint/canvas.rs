@@ -33,6 +33,9 @@ pub trait Canvas {
     fn rows(&mut self, x0: i32, x1: i32, y0: i32, y1: i32, color: &dyn Fn(i32) -> Color);
     /// Fills the rectangle with the colour `color(column, row)` at each pixel of the 224x224 canvas.
     fn pixels(&mut self, x: i32, y: i32, w: i32, h: i32, color: &dyn Fn(i32, i32) -> Color);
+    /// Shows a finished picture over everything: `height` rows of `width` pixels, red, green, blue. One of another size
+    /// than the canvas is resized smoothly. Not within a layer.
+    fn image(&mut self, width: usize, height: usize, rgb: &[u8]);
     /// One pixel.
     fn pixel(&mut self, x: i32, y: i32, color: Color);
     /// A filled rectangle: columns `x..x+w`, rows `y..y+h`.

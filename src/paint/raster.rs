@@ -21,6 +21,8 @@ pub struct Raster {
     painted: Vec<(i32, i32)>,
     crossings: Vec<i32>,
     resizer: Option<Resizer>,
+    /// A picture before it is resized.
+    unsized_image: Vec<Pixel>,
 }
 
 impl Default for Raster {
@@ -48,6 +50,7 @@ impl Raster {
             painted: vec![UNPAINTED; height as usize],
             crossings: Vec::with_capacity(64),
             resizer: None,
+            unsized_image: Vec::new(),
         }
     }
 
@@ -100,11 +103,7 @@ impl Raster {
     /// Shows the picture in `target`, shrunk or enlarged bilinearly with antialiasing.
     pub fn resize_antialiased_into(&self, target: &mut Self) {
         let (from, to) = ((self.width(), self.height()), (target.width(), target.height()));
-        let resizer = match &mut target.resizer {
-            Some(resizer) if resizer.fits(from, to) => resizer,
-            other => other.insert(Resizer::new(from, to)),
-        };
-        resizer.resize(&self.pixels, &mut target.pixels);
+        resizer(&mut target.resizer, from, to).resize(&self.pixels, &mut target.pixels);
     }
 
     /// The colour as it is stored: opaque unless a layer is open.
@@ -164,6 +163,19 @@ impl Canvas for Raster {
                 }
             }
         }
+    }
+
+    fn image(&mut self, width: usize, height: usize, rgb: &[u8]) {
+        assert!(!self.in_layer, "a whole picture goes below layers");
+        let opaque = rgb.as_chunks().0.iter().map(|&[r, g, b]| [r, g, b, 255]);
+        if (width, height) == (self.width(), self.height()) {
+            self.pixels.iter_mut().zip(opaque).for_each(|(pixel, shown)| *pixel = shown);
+            return;
+        }
+        self.unsized_image.clear();
+        self.unsized_image.extend(opaque);
+        resizer(&mut self.resizer, (width, height), (self.width as usize, self.height as usize))
+            .resize(&self.unsized_image, &mut self.pixels);
     }
 
     fn pixel(&mut self, x: i32, y: i32, color: Color) {
@@ -323,6 +335,12 @@ impl Canvas for Raster {
         self.rect(0, top, left, bottom - top, border);
         self.rect(right, top, width - right, bottom - top, border);
     }
+}
+
+/// The kept resizer, or a new one where it does not fit.
+fn resizer(kept: &mut Option<Resizer>, from: (usize, usize), to: (usize, usize)) -> &mut Resizer {
+    kept.take_if(|resizer| !resizer.fits(from, to));
+    kept.get_or_insert_with(|| Resizer::new(from, to))
 }
 
 /// `below + (source - below) * alpha / 255`, rounded as the reference's pictures are.

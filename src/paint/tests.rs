@@ -333,3 +333,26 @@ fn the_smooth_picture_shows_the_same_drawing() {
         assert!(smooth.bytes().chunks(4).all(|pixel| pixel[3] == 255));
     }
 }
+
+#[test]
+fn an_image_of_the_canvas_size_is_shown_as_it_is_and_another_is_resized() {
+    let rgb: Vec<u8> = (0..3 * 64 * 64).map(|i| (i * 7 % 251) as u8).collect();
+    let mut raster = Raster::with_size(64, 64);
+    raster.image(64, 64, &rgb);
+    let shown: Vec<u8> = raster.bytes().chunks_exact(4).flat_map(|pixel| pixel[..3].to_vec()).collect();
+    assert_eq!(shown, rgb);
+    assert!(raster.bytes().chunks_exact(4).all(|pixel| pixel[3] == 255));
+
+    // The left half red, the right half blue, in another size.
+    let halves: Vec<u8> = (0..150 * 150).flat_map(|i| if i % 150 < 75 { [200, 0, 0] } else { [0, 0, 200] }).collect();
+    raster.image(150, 150, &halves);
+    let mut vector = Vector::with_canvas(30, 30, 64, 64);
+    vector.image(150, 150, &halves);
+    let corner = |bytes: &[u8], side: usize, x: usize, y: usize| bytes[4 * (y * side + x)..][..3].to_vec();
+    for (bytes, side) in [(raster.bytes(), 64), (vector.bytes(), 30)] {
+        for y in [0, side / 2, side - 1] {
+            assert_eq!(corner(bytes, side, 0, y), [200, 0, 0]);
+            assert_eq!(corner(bytes, side, side - 1, y), [0, 0, 200]);
+        }
+    }
+}

@@ -223,6 +223,20 @@ impl Canvas for Vector {
         self.picture(x, y, (w, h), color);
     }
 
+    fn image(&mut self, width: usize, height: usize, rgb: &[u8]) {
+        assert!(!self.in_layer, "a whole picture goes below layers");
+        let Some(mut image) = Pixmap::new(width as u32, height as u32) else { return };
+        for (pixel, &[r, g, b]) in image.pixels_mut().iter_mut().zip(rgb.as_chunks().0) {
+            *pixel = ColorU8::from_rgba(r, g, b, 255).premultiply();
+        }
+        let scale = Transform::from_scale(
+            self.pixmap.width() as f32 / width as f32,
+            self.pixmap.height() as f32 / height as f32,
+        );
+        let paint = PixmapPaint { quality: FilterQuality::Bilinear, ..PixmapPaint::default() };
+        self.pixmap.draw_pixmap(0, 0, image.as_ref(), &paint, scale, None);
+    }
+
     fn pixel(&mut self, x: i32, y: i32, color: Color) {
         self.rect(x, y, 1, 1, color);
     }

@@ -3,7 +3,8 @@
 use bevy::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, ActiveGroup, FinalObservation, Group, InstanceTask, Observation, Rng, TaskTable, Throughput};
+use super::{Action, Fault, FinalObservation, Observation, Rng, Throughput};
+use crate::task::Task;
 
 /// Most reward terms that are summed apart.
 const TERMS: usize = 8;
@@ -53,6 +54,8 @@ pub struct StepRecord {
     pub terminated: bool,
     /// How the episode ended, if this step ended it.
     pub ending: Option<Ending>,
+    /// What is wrong with the state, if its environment says so.
+    pub fault: Option<Fault>,
     /// Whether the instance waits for its next episode.
     pub needs_reset: bool,
 }
@@ -83,89 +86,77 @@ pub struct FinishedEpisode {
     pub length: u32,
     /// How it ended.
     pub ending: Option<Ending>,
+    /// What was wrong, if it ended as a fault.
+    #[serde(default)]
+    pub fault: Option<Fault>,
     /// Reward terms, summed.
     pub terms: [f64; TERMS],
 }
 
-/// Clips actions to [-1, 1] and replaces non-finite ones by zero, counting them.
-pub fn take_actions(
-    active: Res<ActiveGroup>,
-    table: Res<TaskTable>,
-    mut throughput: ResMut<Throughput>,
-    mut instances: Query<(&Group, &InstanceTask, &Episode, &Observation, &mut Action, &mut FinalObservation)>,
-) {
-    let mut bad_actions = 0;
-    for (group, task, episode, observation, mut action, mut last) in &mut instances {
-        if *group != active.0 {
-            continue;
-        }
-        if episode.step == 0 {
-            // From here on it belongs to the new episode, whose first step may be a fault.
-            last.0 = observation.0;
-        }
-        let width = table.0[task.0 as usize].action_dim;
-        let (own, rest) = action.bypass_change_detection().0.split_at_mut(width);
-        rest.fill(0.0);
-        if own.iter().all(|a| a.is_finite()) {
-            own.iter_mut().for_each(|a| *a = a.clamp(-1.0, 1.0));
-        } else {
-            own.fill(0.0);
-            bad_actions += 1;
-        }
+/// Clips an action of `width` entries to [-1, 1], or makes it zero where one of them is not finite; tells whether all
+/// were. Entries beyond become zero.
+#[inline]
+pub fn take_action(action: &mut Action, width: usize) -> bool {
+    let (own, rest) = action.0.split_at_mut(width);
+    rest.fill(0.0);
+    let sound = own.iter().all(|a| a.is_finite());
+    if sound {
+        own.iter_mut().for_each(|a| *a = a.clamp(-1.0, 1.0));
+    } else {
+        own.fill(0.0);
     }
-    throughput.bad_actions += bad_actions;
+    sound
 }
 
-/// What scoring an instance takes.
-type Scored = (
-    &'static Group,
-    &'static InstanceTask,
-    &'static Observation,
-    &'static mut FinalObservation,
-    &'static mut StepRecord,
-    &'static mut Episode,
-    &'static mut EpisodeTally,
-    &'static mut FinishedEpisode,
-);
+/// What scoring a step of an instance takes.
+pub struct Scored<'a> {
+    /// Its task.
+    pub task: &'a Task,
+    /// The observation that the step led to.
+    pub observation: &'a Observation,
+    /// Becomes that observation, unless it is not finite.
+    pub last: &'a mut FinalObservation,
+    /// What the step brought; the ending is added.
+    pub record: &'a mut StepRecord,
+    /// Advances by a step.
+    pub episode: &'a mut Episode,
+    /// Sums over the episode.
+    pub tally: &'a mut EpisodeTally,
+    /// The episode, if it ended.
+    pub finished: &'a mut FinishedEpisode,
+}
 
-/// Adds up returns, applies the time limit, scores ended episodes and keeps their last observation.
-pub fn score_episodes(
-    active: Res<ActiveGroup>,
-    table: Res<TaskTable>,
-    mut throughput: ResMut<Throughput>,
-    mut instances: Query<Scored>,
-) {
-    for (group, task, observation, mut last, mut record, mut episode, mut tally, mut finished) in &mut instances {
-        if *group != active.0 {
-            continue;
-        }
-        let task = &table.0[task.0 as usize];
+impl Scored<'_> {
+    /// Adds up returns, applies the time limit, scores an ended episode and keeps its last observation. A step whose
+    /// reward or observation is not finite, or whose simulator gave up, ends its episode as a fault.
+    #[inline]
+    pub fn score(self, throughput: &mut Throughput) {
+        let Self { task, observation, last, record, episode, tally, finished } = self;
         throughput.steps += 1;
         episode.step += 1;
-        let sound = record.reward.is_finite() && observation.0[..task.obs_dim].iter().all(|x| x.is_finite());
-        if sound {
+        let row = &observation.0[..task.obs_dim];
+        let finite = record.reward.is_finite() && is_finite(row);
+        if finite && record.fault.is_none() {
             tally.episode_return += f64::from(record.reward);
             for (sum, term) in tally.terms.iter_mut().zip(record.terms) {
                 *sum += term;
             }
             tally.success = record.success;
+            // Beyond the task's width both are zero.
+            last.0[..task.obs_dim].copy_from_slice(row);
+            record.ending = if record.terminated {
+                Some(Ending::Terminated)
+            } else if episode.step >= task.episode_length {
+                Some(Ending::Truncated)
+            } else {
+                None
+            };
         } else {
             // `last` stays the observation before this step.
-            *record = StepRecord { success: tally.success, ..StepRecord::default() };
-            throughput.faults += 1;
-        }
-        record.ending = if !sound {
-            Some(Ending::Fault)
-        } else if record.terminated {
-            Some(Ending::Terminated)
-        } else if episode.step >= task.episode_length {
-            Some(Ending::Truncated)
-        } else {
-            None
-        };
-        if sound {
-            // Beyond the task's width both are zero.
-            last.0[..task.obs_dim].copy_from_slice(&observation.0[..task.obs_dim]);
+            let fault = record.fault.unwrap_or(Fault::NotFinite);
+            let (success, ending) = (tally.success, Some(Ending::Fault));
+            *record = StepRecord { success, ending, fault: Some(fault), ..StepRecord::default() };
+            throughput.faults.add(fault);
         }
         record.needs_reset = record.ending.is_some();
         if record.needs_reset {
@@ -177,9 +168,17 @@ pub fn score_episodes(
                 success: tally.success,
                 length: episode.step,
                 ending: record.ending,
+                fault: record.fault,
                 terms: tally.terms,
             };
             *tally = EpisodeTally::default();
         }
     }
+}
+
+/// Whether every entry of a row is.
+#[inline]
+pub fn is_finite(row: &[f32]) -> bool {
+    // No short cut: without one it is a vector operation.
+    row.iter().fold(true, |all, x| all & x.is_finite())
 }

@@ -1,76 +1,134 @@
-//! The phases of a control step, chained once.
+//! Control steps: the phases that each instance goes through, and the systems that take them through.
 
-use bevy::ecs::schedule::{LogLevel, ScheduleBuildSettings, ScheduleLabel, SingleThreadedExecutor};
+use bevy::ecs::schedule::{ScheduleLabel, SingleThreadedExecutor};
+use bevy::ecs::system::BoxedSystem;
 use bevy::prelude::*;
 
-use super::{Group, ObservationMode, Throughput, episode};
+use super::{Group, ObservationMode, Threads, Throughput};
 
-/// One control step of every instance in the [`ActiveGroup`].
+/// One control step of every instance in the [`ActiveGroup`]: [`control_step`] as a schedule, for apps.
 #[derive(ScheduleLabel, Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ControlStep;
 
-/// Starts the first episode of instances that have none yet; nothing steps.
+/// Starts the first episode of instances that have none yet; nothing steps. [`start_episodes`] as a schedule.
 #[derive(ScheduleLabel, Clone, Debug, PartialEq, Eq, Hash)]
 pub struct StartEpisodes;
 
-/// The phases of a [`ControlStep`], in order.
-#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SimSystems {
-    /// Actions are clipped and checked.
+/// The systems that handle instances, one an environment type. They work on disjoint instances, so their order does not
+/// matter and no schedule has to find one: running them through a schedule would take longer than ten cheap instances.
+#[derive(Resource)]
+pub struct InstanceSystems {
+    /// `None` while they run.
+    systems: Option<Vec<InstanceSystem>>,
+}
+
+struct InstanceSystem {
+    advance: BoxedSystem,
+    start: BoxedSystem,
+}
+
+impl Default for InstanceSystems {
+    fn default() -> Self {
+        Self { systems: Some(Vec::new()) }
+    }
+}
+
+impl InstanceSystems {
+    /// Adds, to a world that has [`SimPlugin`], a system that takes instances of the [`ActiveGroup`] through all phases
+    /// and one that starts episodes.
+    ///
+    /// # Panics
+    ///
+    /// When the world has no [`SimPlugin`], and during a control step.
+    pub fn add<A, S>(world: &mut World, advance: impl IntoSystem<(), (), A>, start: impl IntoSystem<(), (), S>) {
+        let mut system = InstanceSystem {
+            advance: Box::new(IntoSystem::into_system(advance)),
+            start: Box::new(IntoSystem::into_system(start)),
+        };
+        system.advance.initialize(world);
+        system.start.initialize(world);
+        world.resource_mut::<Self>().systems.as_mut().expect(NOT_RUNNING).push(system);
+    }
+
+    fn run(world: &mut World, pick: fn(&mut InstanceSystem) -> &mut BoxedSystem) {
+        // Taking the list alone is several times faster than `World::resource_scope`.
+        let mut systems = world.resource_mut::<Self>().systems.take().expect(NOT_RUNNING);
+        for system in systems.iter_mut().map(pick) {
+            if let Err(problem) = system.run((), world) {
+                panic!("{}: {problem}", system.name());
+            }
+        }
+        world.resource_mut::<Self>().systems = Some(systems);
+    }
+}
+
+const NOT_RUNNING: &str = "no control step is running, and none has panicked";
+
+/// One control step of every instance in the [`ActiveGroup`].
+///
+/// # Panics
+///
+/// When the world has no [`SimPlugin`] or a system lacks a resource.
+pub fn control_step(world: &mut World) {
+    InstanceSystems::run(world, |system| &mut system.advance);
+}
+
+/// Starts the first episode of instances that have none yet; nothing steps.
+///
+/// # Panics
+///
+/// When the world has no [`SimPlugin`] or a system lacks a resource.
+pub fn start_episodes(world: &mut World) {
+    InstanceSystems::run(world, |system| &mut system.start);
+}
+
+/// The phases of an instance's control step, in order. An instance goes through all of them while it is in the cache, and
+/// no instance waits for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The action is clipped and checked.
     Act,
-    /// Environments advance by the task's action repeat.
+    /// The environment advances by the task's action repeat.
     Step,
-    /// Rows and pictures are written.
+    /// The row and the picture are written.
     Observe,
-    /// Returns, time limits, ends of episodes, scores; non-finite states are caught.
+    /// Return, time limit, end of the episode, score; a state that is not finite is caught.
     Score,
-    /// Ended episodes start anew and write their first observation.
+    /// An ended episode makes way for the next, whose first observation is written.
     Reset,
+}
+
+impl Phase {
+    /// All of them, in order.
+    pub const ALL: [Self; 5] = [Self::Act, Self::Step, Self::Observe, Self::Score, Self::Reset];
 }
 
 /// The group that the next [`ControlStep`] advances; the others stand still.
 #[derive(Resource, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ActiveGroup(pub Group);
 
-/// Whether phases may spread instances over threads; results are the same either way.
-#[derive(Resource, Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Parallel(pub bool);
-
-impl Default for Parallel {
-    fn default() -> Self {
-        Self(true)
-    }
-}
-
-/// Adds the control-step schedule and the systems that every instance shares.
+/// Adds the control-step schedule and what every instance shares.
 #[derive(Default)]
 pub struct SimPlugin {
     /// Which observations instances produce.
     pub observation: ObservationMode,
-    /// Whether phases may spread instances over threads.
-    pub parallel: Parallel,
+    /// Threads that step instances; `None` takes one a core.
+    pub threads: Option<usize>,
 }
 
 impl Plugin for SimPlugin {
     fn build(&self, app: &mut App) {
-        let mut schedule = Schedule::new(ControlStep);
         // Systems spread their own instances over threads; a second layer of threads would only add hand-overs.
-        schedule.set_executor(SingleThreadedExecutor::new());
-        schedule.set_build_settings(ScheduleBuildSettings { ambiguity_detection: LogLevel::Error, ..default() });
-        schedule.configure_sets(
-            (SimSystems::Act, SimSystems::Step, SimSystems::Observe, SimSystems::Score, SimSystems::Reset).chain(),
-        );
+        let mut step = Schedule::new(ControlStep);
+        step.set_executor(SingleThreadedExecutor::new()).add_systems(control_step);
         let mut start = Schedule::new(StartEpisodes);
-        start.set_executor(SingleThreadedExecutor::new());
-        app.add_schedule(schedule)
+        start.set_executor(SingleThreadedExecutor::new()).add_systems(start_episodes);
+        app.add_schedule(step)
             .add_schedule(start)
+            .init_resource::<InstanceSystems>()
             .insert_resource(self.observation)
-            .insert_resource(self.parallel)
+            .insert_resource(Threads::new(self.threads))
             .insert_resource(ActiveGroup(Group(0)))
-            .init_resource::<Throughput>()
-            .add_systems(
-                ControlStep,
-                (episode::take_actions.in_set(SimSystems::Act), episode::score_episodes.in_set(SimSystems::Score)),
-            );
+            .init_resource::<Throughput>();
     }
 }

@@ -1,8 +1,11 @@
 //! How many steps a second, and where their time goes.
 
+use std::ops::AddAssign;
 use std::time::Duration;
 
 use bevy::prelude::Resource;
+
+use super::{FaultCounts, Phase};
 
 /// Counts and durations since the program started.
 #[derive(Resource, Clone, Debug, Default, PartialEq)]
@@ -11,30 +14,44 @@ pub struct Throughput {
     pub steps: u64,
     /// Episodes ended.
     pub episodes: u64,
-    /// Episodes ended because a state or reward was not finite.
-    pub faults: u64,
+    /// States and rewards that were not finite: each ended its episode, or came with an episode's first observation.
+    pub faults: FaultCounts,
     /// Actions that were not finite and were replaced by zero.
     pub bad_actions: u64,
-    /// Time in [`SimSystems::Step`](super::SimSystems::Step).
-    pub step_time: Duration,
-    /// Time in [`SimSystems::Observe`](super::SimSystems::Observe).
-    pub observe_time: Duration,
-    /// Time in [`SimSystems::Reset`](super::SimSystems::Reset).
-    pub reset_time: Duration,
+    /// Processor time in each [`Phase`], all threads together; estimated, because reading the clock takes as long as some
+    /// steps do.
+    times: [Duration; Phase::ALL.len()],
 }
 
 impl Throughput {
+    /// Processor time in `phase`.
+    pub fn time(&self, phase: Phase) -> Duration {
+        self.times[phase as usize]
+    }
+
+    pub(crate) fn time_mut(&mut self, phase: Phase) -> &mut Duration {
+        &mut self.times[phase as usize]
+    }
+
     /// What came on top of `earlier`.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         Self {
             steps: self.steps - earlier.steps,
             episodes: self.episodes - earlier.episodes,
-            faults: self.faults - earlier.faults,
+            faults: self.faults.since(&earlier.faults),
             bad_actions: self.bad_actions - earlier.bad_actions,
-            step_time: self.step_time - earlier.step_time,
-            observe_time: self.observe_time - earlier.observe_time,
-            reset_time: self.reset_time - earlier.reset_time,
+            times: Phase::ALL.map(|phase| self.time(phase) - earlier.time(phase)),
         }
+    }
+}
+
+impl AddAssign<&Self> for Throughput {
+    fn add_assign(&mut self, more: &Self) {
+        self.steps += more.steps;
+        self.episodes += more.episodes;
+        self.faults += more.faults;
+        self.bad_actions += more.bad_actions;
+        self.times = Phase::ALL.map(|phase| self.time(phase) + more.time(phase));
     }
 }

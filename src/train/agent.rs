@@ -4,8 +4,8 @@ use tch::{Kind, Tensor};
 
 use super::messages::{EncodeReply, EncodeRequest, OpenLoopPlan, PlanReply, PlanRequest, PlanRow};
 use crate::data::SampleBuffers;
-use crate::newt::{Batch, BatchSlices, Losses, Newt, Noise, PlanRequest as TensorRequest};
-use crate::sim::ACTION_DIM;
+use crate::newt::{Batch, BatchSlices, Losses, Newt, Noise, PlanPrecision, PlanRequest as TensorRequest};
+use crate::sim::{ACTION_DIM, Purpose, Seed};
 
 /// Plans carried from one step to the next, one a slot. Training, evaluation and a window each have their own.
 #[derive(Debug)]
@@ -67,12 +67,30 @@ impl Agent {
         EncodeReply { ticket: request.ticket, latents: float_rows(&latents) }
     }
 
-    /// One update on a batch of rows.
-    pub fn update(&mut self, rows: &SampleBuffers, horizon: usize, batch: usize, noise: &mut dyn Noise) -> Losses {
-        let rows =
-            BatchSlices { obs: &rows.observations, action: &rows.actions, reward: &rows.rewards, task: &rows.tasks };
-        let batch = Batch::from_slices(rows, horizon as i64, batch as i64, self.newt.device());
+    /// One update of reinforcement learning on a batch of rows.
+    pub fn update(&mut self, rows: &SampleBuffers, noise: &mut dyn Noise) -> Losses {
+        let batch = self.batch(rows);
         self.newt.update(&batch, noise)
+    }
+
+    /// One update of pretraining on a batch of rows of demonstrations.
+    pub fn pretrain(&mut self, rows: &SampleBuffers, noise: &mut dyn Noise) -> Losses {
+        let batch = self.batch(rows);
+        self.newt.pretrain_update(&batch, noise)
+    }
+
+    /// Plans from rows in float32 and in bfloat16, compared.
+    pub fn plan_precision(&self, rows: &[PlanRow], repeats: u64, seed: Seed) -> PlanPrecision {
+        let seed = seed.derive(Purpose::Plan, 0);
+        self.newt.plan_precision(&self.observations(rows), &self.tasks(rows), repeats, seed)
+    }
+
+    fn batch(&self, rows: &SampleBuffers) -> Batch {
+        let slices =
+            BatchSlices { obs: &rows.observations, action: &rows.actions, reward: &rows.rewards, task: &rows.tasks };
+        let batch = rows.tasks.len();
+        let horizon = rows.rewards.len() / batch;
+        Batch::from_slices(slices, horizon as i64, batch as i64, self.newt.device())
     }
 
     fn planned(

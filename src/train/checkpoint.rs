@@ -1,8 +1,10 @@
 //! Checkpoints of a run: `checkpoints/<step>/` with the model, and beside it all that exact resume needs.
 //!
+//! While a run pretrains its checkpoints are called `pretrain-<updates>`, and only the newest is kept.
 //! A checkpoint is written into a folder of another name and renamed when everything in it is on disk, so a folder
 //! named after a step is always whole. The link `last` then moves to it.
 
+use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +18,8 @@ use crate::sim::ACTION_DIM;
 
 /// Version of the layout; readers refuse others.
 const VERSION: u32 = 1;
+/// The first part of the name of a checkpoint made while pretraining.
+const PRETRAIN: &str = "pretrain-";
 /// The folder inside a checkpoint that only resuming needs.
 pub(super) const TRAINING_STATE: &str = "training_state";
 const RUN_FILE: &str = "run.json";
@@ -30,6 +34,9 @@ pub(super) struct RunState {
 /// The parts of a [`RunState`].
 #[derive(Serialize, Deserialize)]
 pub(super) struct RunParts {
+    /// Updates of pretraining so far.
+    #[serde(default)]
+    pub(super) pretrained: u64,
     /// Environment steps so far.
     pub(super) step: u64,
     /// The group that steps next.
@@ -46,6 +53,24 @@ pub(super) struct RunParts {
     pub(super) metrics: MetricsState,
 }
 
+/// Where in a run a checkpoint is made; its folder is named after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Moment {
+    /// After so many updates of pretraining, with more to come.
+    Pretraining(u64),
+    /// After so many environment steps.
+    Step(u64),
+}
+
+impl Display for Moment {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Pretraining(updates) => write!(formatter, "{PRETRAIN}{updates}"),
+            Self::Step(step) => write!(formatter, "{step}"),
+        }
+    }
+}
+
 /// The checkpoints of one run.
 pub(super) struct Checkpoints {
     folder: PathBuf,
@@ -56,34 +81,34 @@ impl Checkpoints {
         Self { folder: run.join("checkpoints") }
     }
 
-    /// An empty folder to write the checkpoint of `step` into; what an interrupted save left is removed.
-    pub(super) fn begin(&self, step: u64) -> Result<PathBuf, TrainError> {
-        let unfinished = self.folder.join(format!(".unfinished-{step}"));
+    /// An empty folder to write the checkpoint of `moment` into; what an interrupted save left is removed.
+    pub(super) fn begin(&self, moment: Moment) -> Result<PathBuf, TrainError> {
+        let unfinished = self.folder.join(format!(".unfinished-{moment}"));
         remove_folder(&unfinished)?;
         let state = unfinished.join(TRAINING_STATE);
         create_dir_all(&state)?;
         Ok(unfinished)
     }
 
-    /// Makes the folder from [`Checkpoints::begin`] the checkpoint of `step` and the last one.
-    pub(super) fn commit(&self, unfinished: &Path, step: u64, parts: RunParts) -> Result<PathBuf, TrainError> {
+    /// Makes the folder from [`Checkpoints::begin`] the checkpoint of `moment` and the last one.
+    pub(super) fn commit(&self, unfinished: &Path, moment: Moment, parts: RunParts) -> Result<PathBuf, TrainError> {
         let state = RunState { version: VERSION, run: parts };
         let text = serde_json::to_vec(&state).expect("a run's state is plain data");
         write_atomic(&unfinished.join(TRAINING_STATE).join(RUN_FILE), &text)?;
-        let whole = self.folder.join(step.to_string());
+        let whole = self.folder.join(moment.to_string());
         sync_dir(&unfinished.join(TRAINING_STATE))?;
         sync_dir(unfinished)?;
         if whole.exists() {
-            // The same step saved again (an interrupt right after a save): both hold the same.
+            // The same moment saved again (an interrupt right after a save): both hold the same.
             remove_folder(&whole)?;
         }
         rename_synced(unfinished, &whole)?;
-        self.point_last_to(step)?;
-        self.drop_older_training_states(step)?;
+        self.point_last_to(moment)?;
+        self.drop_older(moment)?;
         Ok(whole)
     }
 
-    /// The newest whole checkpoint: what `last` names, else the highest step.
+    /// The newest whole checkpoint: what `last` names, else the highest step, else the most pretrained.
     pub(super) fn last(&self) -> Option<PathBuf> {
         let linked = self.folder.join("last");
         if let Ok(target) = fs::canonicalize(&linked)
@@ -92,7 +117,10 @@ impl Checkpoints {
             return Some(target);
         }
         let whole = |path: &PathBuf| path.join(TRAINING_STATE).join(RUN_FILE).is_file();
-        self.steps().into_iter().rev().map(|step| self.folder.join(step.to_string())).find(whole)
+        let steps = self.numbered("").into_iter().map(Moment::Step);
+        let moments = self.numbered(PRETRAIN).into_iter().map(Moment::Pretraining).chain(steps);
+        let folders: Vec<PathBuf> = moments.map(|moment| self.folder.join(moment.to_string())).collect();
+        folders.into_iter().rev().find(whole)
     }
 
     /// Reads the simulation's side of a checkpoint.
@@ -112,27 +140,35 @@ impl Checkpoints {
         Ok(state.run)
     }
 
-    fn steps(&self) -> Vec<u64> {
+    /// The numbers of the checkpoints whose names are `prefix` and a number, in order.
+    fn numbered(&self, prefix: &str) -> Vec<u64> {
         let Ok(entries) = fs::read_dir(&self.folder) else { return Vec::new() };
-        let mut steps: Vec<u64> =
-            entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-        steps.sort_unstable();
-        steps
+        let number = |entry: fs::DirEntry| entry.file_name().to_str()?.strip_prefix(prefix)?.parse().ok();
+        let mut numbers: Vec<u64> = entries.flatten().filter_map(number).collect();
+        numbers.sort_unstable();
+        numbers
     }
 
-    fn point_last_to(&self, step: u64) -> Result<(), TrainError> {
+    fn point_last_to(&self, moment: Moment) -> Result<(), TrainError> {
         let (link, next) = (self.folder.join("last"), self.folder.join(".last"));
         let file_error = |problem| FileError::new("link the last checkpoint", &link, problem);
         if next.symlink_metadata().is_ok() {
             fs::remove_file(&next).map_err(file_error)?;
         }
-        std::os::unix::fs::symlink(step.to_string(), &next).map_err(file_error)?;
+        std::os::unix::fs::symlink(moment.to_string(), &next).map_err(file_error)?;
         Ok(rename_synced(&next, &link)?)
     }
 
-    /// Only the newest two checkpoints can be resumed from; of older ones the model stays.
-    fn drop_older_training_states(&self, step: u64) -> Result<(), TrainError> {
-        let older: Vec<u64> = self.steps().into_iter().filter(|&other| other < step).collect();
+    /// Only the newest two checkpoints can be resumed from; of older ones the model stays. Of those made while
+    /// pretraining only the newest stays, and none when pretraining is done.
+    fn drop_older(&self, moment: Moment) -> Result<(), TrainError> {
+        for updates in self.numbered(PRETRAIN) {
+            if Moment::Pretraining(updates) != moment {
+                remove_folder(&self.folder.join(Moment::Pretraining(updates).to_string()))?;
+            }
+        }
+        let Moment::Step(step) = moment else { return Ok(()) };
+        let older: Vec<u64> = self.numbered("").into_iter().filter(|&other| other < step).collect();
         for other in older.iter().rev().skip(1) {
             remove_folder(&self.folder.join(other.to_string()).join(TRAINING_STATE))?;
         }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::config::ConfigError;
 use super::report::ReportError;
-use crate::data::ReplayError;
+use crate::data::{DemoError, ReplayError};
 use crate::encode::EncodeError;
 use crate::env::EnvError;
 use crate::files::FileError;
@@ -38,6 +38,20 @@ pub enum TrainError {
     /// The replay buffer's file.
     #[error(transparent)]
     Replay(#[from] ReplayError),
+    /// A file of demonstrations.
+    #[error(transparent)]
+    DemoFile(#[from] DemoError),
+    /// Demonstrations that are not there.
+    #[error("{0}; record some with `terrarium rollout task=ID policy=P record=DIRECTORY`, or use use_demos=false")]
+    Demonstrations(String),
+    /// An agent that a run cannot start from.
+    #[error("this run cannot start from that checkpoint: {problem}: {}", path.display())]
+    Start {
+        /// Why not, and what to do.
+        problem: String,
+        /// The checkpoint, as typed.
+        path: PathBuf,
+    },
     /// A file.
     #[error(transparent)]
     File(#[from] FileError),
@@ -76,6 +90,9 @@ impl TrainError {
             Self::Tasks(_)
             | Self::Environment(EnvError::NotHosted { .. })
             | Self::NoRun(_)
+            | Self::Demonstrations(_)
+            | Self::Start { .. }
+            | Self::Device(DeviceError::NoTf32)
             | Self::NotLearned { .. } => true,
             _ => false,
         }

@@ -71,6 +71,11 @@ pub enum ToLearner {
         /// Environment steps of the whole run so far.
         step: u64,
     },
+    /// Do so many updates of pretraining on the demonstrations.
+    Pretrain {
+        /// How many.
+        updates: u64,
+    },
     /// Choose actions as in evaluation; nothing is stored. Slots are those of the evaluation's own instances.
     Evaluate {
         /// The instances.
@@ -93,6 +98,8 @@ pub enum FromLearner {
         /// One a row.
         actions: Vec<[f32; ACTION_DIM]>,
     },
+    /// Updates of pretraining are done; losses of the last, each by its tag.
+    Pretrained(Vec<(&'static str, f64)>),
     /// Actions of an evaluation.
     Evaluated(PlanReply),
     /// Losses of the latest update.
@@ -111,10 +118,6 @@ pub enum FromLearner {
 /// What the learner needs beside the agent.
 #[derive(Clone, Debug)]
 pub(super) struct LearnerConfig {
-    /// Windows in a batch.
-    pub batch_size: usize,
-    /// Steps of a window.
-    pub horizon: usize,
     /// Updates between two reports of losses.
     pub report_every: u64,
     /// Seed of the run.
@@ -179,6 +182,8 @@ pub(super) struct Learner {
     pub(super) agent: Agent,
     pub(super) card: AgentCard,
     pub(super) replay: Replay,
+    /// Demonstrations, from which half of every batch is drawn.
+    pub(super) demos: Option<Replay>,
     pub(super) state: LearnerState,
     pub(super) plans: CarriedPlans,
     pub(super) eval_plans: CarriedPlans,
@@ -246,6 +251,10 @@ impl Learner {
                     let _ = outbox.send(FromLearner::Actions { group, actions });
                     self.state.tokens += tokens;
                     self.spend_tokens(outbox, asked, answered);
+                }
+                Ok(ToLearner::Pretrain { updates }) => {
+                    let losses = self.pretrain(updates, asked, answered);
+                    let _ = outbox.send(FromLearner::Pretrained(losses));
                 }
                 Ok(ToLearner::Evaluate { rows, acting, begin }) => {
                     let reply = self.evaluate(rows, acting, begin);
@@ -319,11 +328,15 @@ impl Learner {
         asked: &Receiver<PlannerQuestion>,
         answered: &Sender<PlannerAnswer>,
     ) {
-        while self.state.tokens >= 1.0 {
+        // With seeding_coef=0, tokens come before there is a window to spend them on.
+        while self.state.tokens >= 1.0 && self.replay.windows() > 0 {
             self.state.tokens -= 1.0;
-            let (batch, horizon) = (self.config.batch_size, self.config.horizon);
-            self.sampled.fill(&self.replay, &mut || self.state.sample_rng.next_u64());
-            let losses = self.agent.update(&self.sampled, horizon, batch, &mut self.state.update_noise);
+            let draw = &mut || self.state.sample_rng.next_u64();
+            match &self.demos {
+                Some(demos) => self.sampled.fill_halves(demos, &self.replay, draw),
+                None => self.sampled.fill(&self.replay, draw),
+            }
+            let losses = self.agent.update(&self.sampled, &mut self.state.update_noise);
             self.state.updates += 1;
             if self.state.updates.is_multiple_of(self.config.report_every) {
                 let _ = outbox.send(FromLearner::Losses { updates: self.state.updates, losses: losses.metrics() });
@@ -332,6 +345,25 @@ impl Learner {
                 self.answer_window(question, answered);
             }
         }
+    }
+
+    /// Updates on demonstrations alone; the losses of the last.
+    fn pretrain(
+        &mut self,
+        updates: u64,
+        asked: &Receiver<PlannerQuestion>,
+        answered: &Sender<PlannerAnswer>,
+    ) -> Vec<(&'static str, f64)> {
+        let mut last = None;
+        for _ in 0..updates {
+            let demos = self.demos.as_ref().expect("a run that pretrains has demonstrations");
+            self.sampled.fill(demos, &mut || self.state.sample_rng.next_u64());
+            last = Some(self.agent.pretrain(&self.sampled, &mut self.state.update_noise));
+            while let Ok(question) = asked.try_recv() {
+                self.answer_window(question, answered);
+            }
+        }
+        last.map_or_else(Vec::new, |losses| losses.metrics())
     }
 
     /// Plans for an evaluation, whose carried plans and noise are its own.

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::TrainError;
 use super::checkpoint::TRAINING_STATE;
 use super::config::TrainConfig;
+use super::demos::RunDemos;
 use super::learner::{Learner, LearnerState};
 use super::saved_agent::AgentCard;
+use super::{RunDir, TrainError};
 use crate::data::Replay;
 use crate::files::{read, write_atomic};
 use crate::newt::Newt;
@@ -39,6 +40,7 @@ impl Learner {
     /// Reads a learner that goes on as the saved one would have.
     pub(super) fn load(
         checkpoint: &Path,
+        run: &RunDir,
         config: &TrainConfig,
         tasks: &Arc<[Task]>,
         slots: usize,
@@ -50,7 +52,8 @@ impl Learner {
         let saved: Saved = serde_json::from_slice(&read(&path)?).map_err(|problem| damaged(problem.to_string()))?;
         let newt = Newt::load(checkpoint, device)?;
         let replay = Replay::load(&folder.join(REPLAY_FILE))?;
-        let mut learner = Self::assemble(newt, replay, saved.state, config, tasks, slots);
+        let demos = if config.use_demos { Some(RunDemos::kept(run)?) } else { None };
+        let mut learner = Self::assemble(newt, replay, demos, saved.state, config, tasks, slots);
         if !learner.plans.restore(&saved.plans) {
             return Err(damaged("its plans do not fit the run's environments".to_owned()));
         }

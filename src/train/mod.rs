@@ -11,6 +11,8 @@ mod agent;
 mod checkpoint;
 pub mod config;
 #[cfg(feature = "learn")]
+mod demos;
+#[cfg(feature = "learn")]
 mod error;
 #[cfg(feature = "learn")]
 mod evaluate;
@@ -26,6 +28,8 @@ pub mod metrics;
 mod planner_thread;
 #[cfg(feature = "learn")]
 pub mod play;
+#[cfg(feature = "learn")]
+mod pretraining;
 pub mod progress;
 pub mod report;
 #[cfg(feature = "learn")]
@@ -35,6 +39,8 @@ mod run_dir;
 mod saved_agent;
 #[cfg(feature = "learn")]
 mod setup;
+#[cfg(feature = "learn")]
+mod start;
 
 #[cfg(feature = "learn")]
 pub use after::draw_report;

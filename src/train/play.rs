@@ -62,6 +62,36 @@ pub fn play(
     }
 }
 
+/// What the agent sees in `count` states of its own episodes, spread over its tasks and over the episodes' steps.
+///
+/// # Errors
+///
+/// [`TrainError::Environment`] when a task cannot be hosted.
+pub fn states(agent: &mut Agent, tasks: &Arc<[Task]>, count: usize, seed: Seed) -> Result<Vec<PlanRow>, TrainError> {
+    /// Steps between two states of an instance.
+    const APART: usize = 8;
+    let instances: Vec<u16> = (0..tasks.len().max(16)).map(|index| (index % tasks.len()) as u16).collect();
+    let slots: Vec<usize> = (0..instances.len()).collect();
+    let mut simulation = new_simulation(tasks, instances, seed)?;
+    let mut carried = CarriedPlans::new(agent.newt(), slots.len());
+    let mut noise = SeededNoise::new(seed.derive(Purpose::Evaluate, 4));
+    let mut states = Vec::with_capacity(count);
+    for step in 0.. {
+        let rows = gather::plan_rows(&simulation, &slots, step > 0);
+        if step % APART == 0 {
+            states.extend(rows.iter().take(count - states.len()).cloned());
+        }
+        if states.len() == count {
+            break;
+        }
+        let request = PlanRequest { rows, eval: true, ..PlanRequest::default() };
+        let reply = agent.plan(&request, &mut carried, 0, &mut noise);
+        gather::act(&mut simulation, &slots, &reply.actions);
+        simulation.step(Group(0));
+    }
+    Ok(states)
+}
+
 /// The agent as a policy of task `number`, planning without exploration.
 pub fn policy(mut agent: Agent, number: usize, seed: Seed) -> BatchPolicy<'static> {
     let mut carried = CarriedPlans::new(agent.newt(), 1);

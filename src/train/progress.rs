@@ -49,6 +49,16 @@ impl Progress {
         Self { unit, total, rate: Rate::new(now, done), score: None, losses: String::new(), output }
     }
 
+    /// Counts something else from now on: `unit`, from `done` to `total`.
+    pub fn count(&mut self, unit: &'static str, total: u64, done: u64) {
+        (self.unit, self.total, self.rate) = (unit, total, Rate::new(Instant::now(), done));
+        self.losses.clear();
+        if let Output::Bar { bar, .. } = &self.output {
+            bar.set_length(total);
+            bar.set_position(done);
+        }
+    }
+
     /// The latest mean score, shown from now on.
     pub fn score(&mut self, score: f64) {
         self.score = Some(score);

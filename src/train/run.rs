@@ -8,14 +8,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::agent::{Agent, CarriedPlans};
-use super::checkpoint::{Checkpoints, RunParts};
+use super::checkpoint::{Checkpoints, Moment, RunParts};
 use super::config::{TrainArgs, TrainConfig};
+use super::demos::RunDemos;
 use super::evaluate::{Evaluation, evaluate};
 use super::learner::{Acting, FromLearner, Learner, LearnerConfig, LearnerHandle, LearnerState, ToLearner};
 use super::metrics::{EpisodeResult, EpisodeStatistics, Metrics, Phase, Values};
 use super::progress::Progress;
 use super::saved_agent::{AgentCard, threads_of};
-use super::{RunDir, TrainError, gather, setup};
+use super::{RunDir, TrainError, gather, setup, start};
 use crate::data::{Replay, SampleBuffers};
 use crate::env::{Simulation, SimulationConfig, restore_instance, save_instance};
 use crate::newt::{Newt, SeededNoise};
@@ -23,7 +24,7 @@ use crate::sim::{ACTION_DIM, Ending, Group, ObservationMode, Purpose, Seed};
 use crate::task::{Registry, Task, TaskSet};
 
 /// Updates between two reports of losses.
-const REPORT_EVERY: u64 = 20;
+pub(super) const REPORT_EVERY: u64 = 20;
 
 /// A run that can be started or carried on.
 pub struct Run {
@@ -55,11 +56,13 @@ impl Run {
     /// [`TrainError`] when the words, the tasks or the folder cannot be used.
     pub fn open(args: &TrainArgs) -> Result<Self, TrainError> {
         let set = TaskSet::parse(args.task(), &Registry::builtin()?)?;
-        let fresh = args.resolve(&set)?;
+        let mut fresh = args.resolve(&set)?;
         let dir = RunDir::of(&fresh);
         let config = if dir.config().is_file() {
             args.resume(&TrainConfig::load(&dir.config())?, set.tasks().len())?
         } else {
+            start::take_shape(&mut fresh, args, set.tasks())?;
+            fresh.check(set.tasks().len())?;
             fresh
         };
         let notes = args.notes(&config);
@@ -89,12 +92,9 @@ impl Run {
     ///
     /// [`TrainError`]; what was saved before stays usable.
     pub fn train(self, interrupt: &AtomicBool, started: impl FnOnce(&LearnerHandle)) -> Result<RunSummary, TrainError> {
-        self.dir.create()?;
         let checkpoints = Checkpoints::new(self.dir.path());
         let last = checkpoints.last();
         let saved = last.as_deref().map(Checkpoints::read).transpose()?;
-        self.config.save(&self.dir.config())?;
-
         let instances = instances(&self.config, self.tasks.len());
         let groups = if instances.len() > 1 { 2 } else { 1 };
         let seed = Seed::new(self.config.seed);
@@ -118,9 +118,17 @@ impl Run {
             progress.say(&format!("text embeddings: {}", self.config.text_embeddings));
         }
         let learner = match &last {
-            Some(checkpoint) => Learner::load(checkpoint, &self.config, &self.tasks, instances.len(), device)?,
-            None => Learner::new(&self.config, &self.tasks, instances.len(), device)?,
+            Some(checkpoint) => {
+                Learner::load(checkpoint, &self.dir, &self.config, &self.tasks, instances.len(), device)?
+            }
+            None => self.new_learner(instances.len(), device, &progress)?,
         };
+        // From here on the run exists; what is refused before leaves nothing behind.
+        self.dir.create()?;
+        self.config.save(&self.dir.config())?;
+        if let (None, Some(demos)) = (&last, &learner.demos) {
+            RunDemos::keep(demos, &self.dir)?;
+        }
         let learner = learner.spawn(threads_of(self.config.torch_threads));
         started(&learner);
 
@@ -143,6 +151,7 @@ impl Run {
                         self.config.tensorboard,
                         &saved.metrics,
                     )?,
+                    pretrained: saved.pretrained,
                     step: saved.step,
                     next_group: saved.next_group,
                     statistics: saved.statistics,
@@ -177,6 +186,32 @@ impl Run {
     }
 }
 
+impl Run {
+    /// A learner that has learned nothing in this run yet.
+    fn new_learner(&self, slots: usize, device: tch::Device, progress: &Progress) -> Result<Learner, TrainError> {
+        let (config, tasks) = (&self.config, &self.tasks);
+        let mut newt = setup::new_model(config, tasks, device)?;
+        if let Some(path) = &config.checkpoint {
+            start::take_weights(&mut newt, path, tasks)?;
+            progress.say(&format!("starting from the agent at {}", path.display()));
+        }
+        let mut replay = Replay::new(
+            config.buffer_size,
+            config.horizon,
+            newt.config().model.obs_dim as usize,
+            newt.config().model.action_dim as usize,
+        );
+        let mut demos = None;
+        if config.use_demos {
+            let found = RunDemos::load(config, tasks, &mut replay)?;
+            progress.say(&found.note);
+            demos = Some(found.replay);
+        }
+        let state = LearnerState::new(Seed::new(config.seed));
+        Ok(Learner::assemble(newt, replay, demos, state, config, tasks, slots))
+    }
+}
+
 /// The task's number of each instance: instances are dealt to the tasks in turn.
 pub(super) fn instances(config: &TrainConfig, tasks: usize) -> Vec<u16> {
     (0..config.num_envs).map(|index| (index % tasks) as u16).collect()
@@ -202,7 +237,7 @@ impl Inbox {
                 Err(FromLearner::Actions { group, actions }) => self.actions.push_back((group, actions)),
                 Err(FromLearner::Losses { losses, .. }) => self.losses = losses,
                 Err(FromLearner::Failed(problem)) => return Err(TrainError::Learner(problem)),
-                Err(FromLearner::Evaluated(_) | FromLearner::Saved) => {}
+                Err(FromLearner::Pretrained(_) | FromLearner::Evaluated(_) | FromLearner::Saved) => {}
             }
         }
     }
@@ -220,13 +255,15 @@ impl Inbox {
 }
 
 /// What changes while a run goes on.
-struct Going {
-    metrics: Metrics,
+pub(super) struct Going {
+    pub(super) metrics: Metrics,
+    /// Updates of pretraining so far.
+    pub(super) pretrained: u64,
     step: u64,
     next_group: u8,
     statistics: EpisodeStatistics,
     losses: Values,
-    inbox: Inbox,
+    pub(super) inbox: Inbox,
     evaluation: Option<EpisodeStatistics>,
 }
 
@@ -235,6 +272,7 @@ impl Going {
     fn start(tasks: &[Task], metrics: Metrics) -> Self {
         Self {
             metrics,
+            pretrained: 0,
             step: 0,
             next_group: 0,
             statistics: EpisodeStatistics::new(tasks),
@@ -259,12 +297,12 @@ impl Going {
 }
 
 /// What stays while a run goes on.
-struct Sitting<'a> {
-    run: &'a Run,
+pub(super) struct Sitting<'a> {
+    pub(super) run: &'a Run,
     groups: Vec<Vec<usize>>,
     instances: Vec<u16>,
     checkpoints: Checkpoints,
-    learner: &'a LearnerHandle,
+    pub(super) learner: &'a LearnerHandle,
 }
 
 impl Sitting<'_> {
@@ -277,6 +315,9 @@ impl Sitting<'_> {
         interrupt: &AtomicBool,
     ) -> Result<bool, TrainError> {
         let config = &self.run.config;
+        if !self.pretrain(simulation, going, progress, interrupt)? {
+            return Ok(false);
+        }
         if going.step == 0 && going.inbox.actions.is_empty() {
             self.evaluate(going, progress, Acting::Prior)?;
             for (group, slots) in self.groups.iter().enumerate() {
@@ -306,7 +347,7 @@ impl Sitting<'_> {
             }
             let interrupted = interrupt.load(Ordering::Relaxed) && !done;
             if interrupted || (config.save_agent && (passed(config.save_freq) || done)) {
-                self.save(simulation, going)?;
+                self.save(simulation, going, Moment::Step(going.step))?;
             }
             if interrupted {
                 progress.say(&format!("interrupted: saved at step {}; the same command carries on", going.step));
@@ -320,7 +361,12 @@ impl Sitting<'_> {
     fn send(&self, simulation: &Simulation, group: Group, slots: &[usize], step: u64, stepped: bool) {
         let config = &self.run.config;
         let seeding = self.seeding_steps();
-        let acting = if step < seeding { Acting::Random } else { Acting::Plan };
+        let acting = match step < seeding {
+            false => Acting::Plan,
+            // An agent that has learned something already shows it.
+            true if config.use_demos || config.checkpoint.is_some() => Acting::Prior,
+            true => Acting::Random,
+        };
         let tokens = if stepped && step >= seeding { slots.len() as f64 * config.utd } else { 0.0 };
         self.learner.tell(ToLearner::Rows {
             group,
@@ -385,8 +431,8 @@ impl Sitting<'_> {
         Ok(())
     }
 
-    fn save(&self, simulation: &Simulation, going: &mut Going) -> Result<(), TrainError> {
-        let folder = self.checkpoints.begin(going.step)?;
+    pub(super) fn save(&self, simulation: &Simulation, going: &mut Going, moment: Moment) -> Result<(), TrainError> {
+        let folder = self.checkpoints.begin(moment)?;
         self.learner.tell(ToLearner::Save(folder.clone()));
         going.inbox.wait(self.learner, |answer| match answer {
             FromLearner::Saved => Ok(()),
@@ -397,6 +443,7 @@ impl Sitting<'_> {
         let instances =
             simulation.instances().iter().map(|&entity| save_instance(world, entity)).collect::<Result<_, _>>()?;
         let parts = RunParts {
+            pretrained: going.pretrained,
             step: going.step,
             next_group: going.next_group,
             pending: going.inbox.actions.iter().map(|(group, actions)| (group.0, actions.clone())).collect(),
@@ -405,28 +452,17 @@ impl Sitting<'_> {
             losses: going.losses.iter().map(|(tag, value)| (tag.to_owned(), value)).collect(),
             metrics: going.metrics.state()?,
         };
-        self.checkpoints.commit(&folder, going.step, parts)?;
+        self.checkpoints.commit(&folder, moment, parts)?;
         Ok(())
     }
 }
 
 impl Learner {
-    /// An untrained learner.
-    fn new(config: &TrainConfig, tasks: &Arc<[Task]>, slots: usize, device: tch::Device) -> Result<Self, TrainError> {
-        let newt = setup::new_model(config, tasks, device)?;
-        let replay = Replay::new(
-            config.buffer_size,
-            config.horizon,
-            newt.config().model.obs_dim as usize,
-            newt.config().model.action_dim as usize,
-        );
-        Ok(Self::assemble(newt, replay, LearnerState::new(Seed::new(config.seed)), config, tasks, slots))
-    }
-
     /// A learner from its parts.
     pub(super) fn assemble(
         newt: Newt,
         replay: Replay,
+        demos: Option<Replay>,
         state: LearnerState,
         config: &TrainConfig,
         tasks: &Arc<[Task]>,
@@ -441,12 +477,7 @@ impl Learner {
             eval_noise: SeededNoise::new(seed.derive(Purpose::Evaluate, 0)),
             window_noise: SeededNoise::new(seed.derive(Purpose::Draw, 0)),
             sampled: SampleBuffers::new(&replay, config.batch_size),
-            config: LearnerConfig {
-                batch_size: config.batch_size,
-                horizon: config.horizon,
-                report_every: REPORT_EVERY,
-                seed,
-            },
+            config: LearnerConfig { report_every: REPORT_EVERY, seed },
             agent: Agent::new(newt, config.mpc),
             card: AgentCard {
                 tasks: tasks.iter().map(|task| task.id.clone()).collect(),
@@ -456,6 +487,7 @@ impl Learner {
             },
             step: 0,
             replay,
+            demos,
             state,
         }
     }

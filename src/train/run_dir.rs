@@ -60,6 +60,11 @@ impl RunDir {
         self.0.join("checkpoints")
     }
 
+    /// The demonstrations that the run was started with.
+    pub fn demonstrations(&self) -> PathBuf {
+        self.0.join("demonstrations.bin")
+    }
+
     /// Pictures.
     pub fn report(&self) -> PathBuf {
         self.0.join("report")

@@ -9,7 +9,7 @@ use super::TrainError;
 use super::agent::Agent;
 use super::checkpoint::Checkpoints;
 use crate::files::{read, write_atomic};
-use crate::newt::Newt;
+use crate::newt::{Config, Newt};
 use crate::task::{Registry, Task};
 
 const FILE: &str = "agent.json";
@@ -57,13 +57,9 @@ impl SavedAgent {
     ///
     /// [`TrainError`] when there is none, it is damaged, or its tasks are unknown.
     pub fn load(path: &Path, device: Device) -> Result<Self, TrainError> {
-        let checkpoint = find(path).ok_or_else(|| TrainError::NoRun(path.to_owned()))?;
-        let file = checkpoint.join(FILE);
-        let card: AgentCard = serde_json::from_slice(&read(&file)?)
-            .map_err(|problem| TrainError::Checkpoint { problem: problem.to_string(), path: file.clone() })?;
+        let SavedWeights { card, newt, checkpoint } = SavedWeights::load(path, device)?;
         let registry = Registry::builtin()?;
         let tasks = card.tasks.iter().map(|id| registry.task(id).cloned()).collect::<Result<Vec<_>, _>>()?;
-        let newt = Newt::load_weights(&checkpoint, device)?;
         // A small model is slower with more threads; the run knew.
         tch::set_num_threads(threads_of(card.torch_threads) as i32);
         Ok(Self {
@@ -74,6 +70,44 @@ impl SavedAgent {
             torch_threads: threads_of(card.torch_threads),
         })
     }
+}
+
+/// The weights of an agent with what its folder says beside them.
+pub(super) struct SavedWeights {
+    pub(super) card: AgentCard,
+    pub(super) newt: Newt,
+    /// The checkpoint they were read from.
+    pub(super) checkpoint: PathBuf,
+}
+
+impl SavedWeights {
+    /// Reads them at `path`: a checkpoint, or a run, whose last checkpoint is taken.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError`] when there is none or it is damaged.
+    pub(super) fn load(path: &Path, device: Device) -> Result<Self, TrainError> {
+        let (checkpoint, card) = card(path)?;
+        Ok(Self { card, newt: Newt::load_weights(&checkpoint, device)?, checkpoint })
+    }
+
+    /// Its tasks and its model's settings alone.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError`] when there is none or it is damaged.
+    pub(super) fn shape(path: &Path) -> Result<(AgentCard, Config), TrainError> {
+        let (checkpoint, card) = card(path)?;
+        Ok((card, Newt::saved_config(&checkpoint)?))
+    }
+}
+
+fn card(path: &Path) -> Result<(PathBuf, AgentCard), TrainError> {
+    let checkpoint = find(path).ok_or_else(|| TrainError::NoRun(path.to_owned()))?;
+    let file = checkpoint.join(FILE);
+    let card = serde_json::from_slice(&read(&file)?)
+        .map_err(|problem| TrainError::Checkpoint { problem: problem.to_string(), path: file.clone() })?;
+    Ok((checkpoint, card))
 }
 
 /// The number of threads that is set, else one a core.

@@ -8,7 +8,8 @@ use tch::Device;
 use super::TrainError;
 use super::config::{self, TrainConfig};
 use crate::encode::embed_tasks;
-use crate::newt::{self, DeviceChoice, Newt, PlanDtype, TaskTables};
+use crate::newt::device::allow_tf32;
+use crate::newt::{self, Newt, TaskTables};
 use crate::sim::{ACTION_DIM, OBS_DIM, Purpose, Seed};
 use crate::task::{DiscountRule, Task};
 
@@ -61,11 +62,7 @@ pub(super) fn model_config(config: &TrainConfig, tasks: &[Task]) -> newt::Config
             constrained_planning: config.constrained_planning,
             constraint_start_step: config.constraint_start_step,
             constraint_final_step: config.constraint_final_step,
-            plan_dtype: match config.plan_dtype {
-                config::PlanDtype::Auto => PlanDtype::Auto,
-                config::PlanDtype::F32 => PlanDtype::F32,
-                config::PlanDtype::Bf16 => PlanDtype::Bf16,
-            },
+            plan_dtype: config.plan_dtype,
         },
     }
 }
@@ -100,14 +97,14 @@ fn action_mask(task: &Task, width: usize) -> impl Iterator<Item = f32> {
 ///
 /// # Errors
 ///
-/// [`TrainError::Device`] when a GPU is asked for and none answers.
+/// [`TrainError::Device`] when a GPU, or a number format of GPUs, is asked for and none answers.
 pub(super) fn open_device(config: &TrainConfig) -> Result<(Device, String), TrainError> {
-    let choice = match config.device {
-        config::DeviceChoice::Auto => DeviceChoice::Auto,
-        config::DeviceChoice::Cpu => DeviceChoice::Cpu,
-        config::DeviceChoice::Cuda(index) => DeviceChoice::Cuda(index),
-    };
-    Ok(choice.open()?)
+    let (device, mut shown) = config.device.open()?;
+    allow_tf32(config.tf32, device)?;
+    if config.tf32 {
+        shown.push_str(", TensorFloat-32");
+    }
+    Ok((device, shown))
 }
 
 /// An untrained model for a run.

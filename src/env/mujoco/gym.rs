@@ -12,7 +12,7 @@ use super::model::{Body, Model, ModelError};
 use super::physics::Physics;
 use super::randomize;
 use super::row::Row;
-use super::trace::{RecordedEpisode, Traceable};
+use super::trace::{Start, Traceable};
 use crate::env::{Environment, Field, Layout, Outcome};
 use crate::paint::Canvas;
 use crate::sim::Rng;
@@ -294,7 +294,7 @@ impl Environment for Gym {
         let speed = (self.place[0] - before[0]) / seconds;
         let effort: f64 = action.iter().map(|&a| f64::from(a) * f64::from(a)).sum();
         let healthy = task.is_healthy(&self.physics);
-        match task {
+        let outcome = match task {
             Task::Ant => Outcome::new([speed, f64::from(u8::from(healthy)), -0.5 * effort]),
             Task::HalfCheetah => Outcome::new([speed, -0.1 * effort]),
             Task::Hopper | Task::Walker if healthy => Outcome::new([(speed + 1.0 - 0.001 * effort).max(0.0), 0.0]),
@@ -305,7 +305,8 @@ impl Environment for Gym {
             }
             // The distance is the one before the step.
             Task::Reacher => Outcome::new([-before.iter().map(|x| x * x).sum::<f64>().sqrt(), -effort]),
-        }
+        };
+        outcome.with_fault(self.physics.divergence())
     }
 
     fn observe(&self, params: &GymParams, row: &mut [f32]) {
@@ -334,11 +335,19 @@ impl Environment for Gym {
 }
 
 impl Traceable for Gym {
+    fn physics(&self) -> &Physics {
+        &self.physics
+    }
+
     fn physics_mut(&mut self) -> &mut Physics {
         &mut self.physics
     }
 
-    fn follow(&mut self, params: &GymParams, _: &RecordedEpisode) {
+    fn physics_steps(params: &GymParams) -> u32 {
+        params.task.physics_steps()
+    }
+
+    fn follow(&mut self, params: &GymParams, _: &Start) {
         self.place = params.place(&self.physics);
     }
 }

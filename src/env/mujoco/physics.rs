@@ -6,12 +6,14 @@ use std::ptr::{NonNull, null_mut};
 use std::sync::Arc;
 
 use mujoco_rs::mujoco_c::{
-    mj_copyData, mj_deleteData, mj_forward, mj_getState, mj_makeData, mj_resetData, mj_setState, mj_stateSize, mj_step,
-    mj_step1, mj_step2, mjData, mjModel, mjtDisableBit, mjtIntegrator, mjtState, mjtWarning,
+    mj_RungeKutta, mj_checkAcc, mj_copyData, mj_deleteData, mj_forward, mj_forwardSkip, mj_getState, mj_makeData,
+    mj_resetData, mj_setState, mj_stateSize, mj_step, mj_step1, mj_step2, mjData, mjModel, mjtDisableBit,
+    mjtIntegrator, mjtStage, mjtState, mjtWarning,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::model::{Body, Geom, Model, Sensor, Site, array};
+use crate::sim::Fault;
 
 /// One instance of a model.
 ///
@@ -62,7 +64,7 @@ pub(crate) enum Field {
 /// A model whose arrays are the shared ones, but for those in `arrays`.
 struct OwnModel {
     raw: mjModel,
-    arrays: Vec<(Field, Box<[f64]>)>,
+    arrays: Vec<(Field, Vec<f64>)>,
 }
 
 // SAFETY: an instance's data and own arrays are reached only through it, the shared model is never written to.
@@ -74,11 +76,11 @@ unsafe impl Sync for Live {}
 const STATE: i32 = mjtState::mjSTATE_INTEGRATION as i32;
 
 /// Warnings after which a state means nothing: MuJoCo has reset it to the model's default by itself.
-const DIVERGED: [(mjtWarning, &str); 4] = [
-    (mjtWarning::mjWARN_BADQPOS, "bad position"),
-    (mjtWarning::mjWARN_BADQVEL, "bad velocity"),
-    (mjtWarning::mjWARN_BADQACC, "bad acceleration"),
-    (mjtWarning::mjWARN_BADCTRL, "bad control"),
+const DIVERGED: [(mjtWarning, Fault); 4] = [
+    (mjtWarning::mjWARN_BADQPOS, Fault::Position),
+    (mjtWarning::mjWARN_BADQVEL, Fault::Velocity),
+    (mjtWarning::mjWARN_BADQACC, Fault::Acceleration),
+    (mjtWarning::mjWARN_BADCTRL, Fault::Control),
 ];
 
 impl Physics {
@@ -158,12 +160,15 @@ impl Physics {
         let (model, data) = (std::ptr::from_ref(live.raw()), live.data.as_ptr());
         // SAFETY: the data belongs to the model.
         unsafe {
-            let mut whole = steps;
-            if (*model).opt.integrator != mjtIntegrator::mjINT_RK4 as i32 {
+            // What depends on position and velocity is at hand, so the first step starts with the actuators.
+            if (*model).opt.integrator == mjtIntegrator::mjINT_RK4 as i32 {
+                mj_forwardSkip(model, data, mjtStage::mjSTAGE_VEL as i32, 0);
+                mj_checkAcc(model, data);
+                mj_RungeKutta(model, data, 4);
+            } else {
                 mj_step2(model, data);
-                whole -= 1;
             }
-            for _ in 0..whole {
+            for _ in 1..steps {
                 mj_step(model, data);
             }
             mj_step1(model, data);
@@ -183,9 +188,9 @@ impl Physics {
 
     /// What made the simulation diverge since the last reset, if anything did.
     #[inline]
-    pub fn divergence(&self) -> Option<&'static str> {
+    pub fn divergence(&self) -> Option<Fault> {
         let warnings = &self.data().warning;
-        DIVERGED.iter().find(|(kind, _)| warnings[*kind as usize].number > 0).map(|(_, name)| *name)
+        DIVERGED.iter().find(|(kind, _)| warnings[*kind as usize].number > 0).map(|(_, fault)| *fault)
     }
 
     /// Sets simulated time, s.
@@ -426,7 +431,7 @@ impl OwnModel {
         let index = self.arrays.iter().position(|(known, _)| *known == field).unwrap_or_else(|| {
             let (start, count, _) = field.place(&self.raw);
             // SAFETY: the array has this length.
-            let mut values: Box<[f64]> = unsafe { array(start, count) }.into();
+            let mut values = unsafe { array(start, count) }.to_vec();
             *field.pointer(&mut self.raw) = values.as_mut_ptr();
             self.arrays.push((field, values));
             self.arrays.len() - 1

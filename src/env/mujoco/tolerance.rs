@@ -37,6 +37,10 @@ pub struct Tolerance {
 
 impl Tolerance {
     /// 1 from `low` to `high`, 0 elsewhere.
+    ///
+    /// # Panics
+    ///
+    /// When `low` is above `high`.
     pub const fn within(low: f64, high: f64) -> Self {
         assert!(low <= high);
         Self { low, high, margin: 0.0, value_at_margin: 0.1, sigmoid: Sigmoid::Gaussian }

@@ -5,9 +5,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::dmcontrol::DmControl;
-use super::gym::Gym;
-use super::ogbench;
 use super::physics::{Field, Physics};
 use crate::env::Environment;
 use crate::sim::{Purpose, Seed};
@@ -29,31 +26,52 @@ pub type Traces = BTreeMap<String, Vec<RecordedEpisode>>;
 #[derive(Clone, Debug, Deserialize)]
 pub struct RecordedEpisode {
     /// The state right after the reset.
-    pub qpos: Vec<f64>,
-    /// Its velocities.
-    pub qvel: Vec<f64>,
-    /// Its activations.
+    #[serde(flatten)]
+    start: Start,
+    /// One row an agent step.
+    actions: Vec<Vec<f32>>,
+    /// After each agent step.
+    observations: Vec<Vec<f64>>,
+    /// Sums over the action repeat.
+    rewards: Vec<f64>,
+    /// Whether the task counted as solved after each agent step, where that is recorded.
     #[serde(default)]
-    pub act: Vec<f64>,
+    success: Vec<bool>,
+    /// The score after the last step, where that is recorded.
+    #[serde(default)]
+    score: Option<f64>,
+}
+
+/// A state to play from. What is left out is zero.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Start {
+    qpos: Vec<f64>,
+    #[serde(default)]
+    qvel: Option<Vec<f64>>,
+    #[serde(default)]
+    act: Option<Vec<f64>>,
     /// What the first solve starts from.
-    pub qacc_warmstart: Vec<f64>,
+    #[serde(default)]
+    qacc_warmstart: Option<Vec<f64>>,
     /// What the reset changed in the model.
     #[serde(default)]
     model_changes: Vec<ModelChange>,
     /// The observation of the reset.
-    pub first_obs: Vec<f64>,
-    /// One row an agent step.
-    pub actions: Vec<Vec<f64>>,
-    /// After each agent step.
-    pub observations: Vec<Vec<f64>>,
-    /// Sums over the action repeat.
-    pub rewards: Vec<f64>,
-    /// Whether the task counted as solved after each agent step, where that is recorded.
     #[serde(default)]
-    pub success: Vec<bool>,
-    /// The score after the last step, where that is recorded.
-    #[serde(default)]
-    pub score: Option<f64>,
+    pub(super) first_obs: Option<Vec<f64>>,
+}
+
+/// What an agent saw at one time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen {
+    /// The observation.
+    pub observation: Vec<f32>,
+    /// The reward of the step to it; 0 at the start.
+    pub reward: f64,
+    /// Whether the task counts as solved.
+    pub success: bool,
+    /// Contacts in the state.
+    pub contacts: usize,
 }
 
 /// A changed element of the model.
@@ -93,7 +111,7 @@ pub struct Deviation {
 impl Deviation {
     /// Whether the task agrees with its recordings.
     pub fn agrees(&self) -> bool {
-        self.first10 <= FIRST_BAR && self.all <= BAR && self.reward <= BAR && self.score <= BAR
+        self.first10 <= FIRST_BAR && [self.all, self.reward, self.score].iter().all(|off| *off <= BAR)
     }
 
     fn note(&mut self, step: usize, found: &[f32], recorded: &[f64]) {
@@ -114,72 +132,98 @@ impl Deviation {
 /// An environment whose state is one instance of a MuJoCo model.
 pub(super) trait Traceable: Environment {
     /// The instance.
+    fn physics(&self) -> &Physics;
+
+    /// The instance, to change.
     fn physics_mut(&mut self) -> &mut Physics;
 
-    /// Called when the recorded state is loaded: sets what the environment keeps beside it.
-    fn follow(&mut self, _params: &Self::Params, _episode: &RecordedEpisode) {}
+    /// Physics steps of a simulation step.
+    fn physics_steps(params: &Self::Params) -> u32;
+
+    /// Called when a state has been loaded: sets what the environment keeps beside it.
+    fn follow(&mut self, _params: &Self::Params, _start: &Start) {}
 }
 
-/// Plays a task's recorded episodes.
+/// Plays a task's recorded episodes and compares.
 ///
 /// # Errors
 ///
 /// [`TraceError`] when the task is not hosted by MuJoCo or the recording does not fit it.
 pub fn compare(task: &Task, episodes: &[RecordedEpisode]) -> Result<Deviation, TraceError> {
-    let play = match task.environment.as_str() {
-        DmControl::NAME => play::<DmControl>,
-        Gym::NAME => play::<Gym>,
-        ogbench::Ant::NAME => play::<ogbench::Ant>,
-        ogbench::AntBall::NAME => play::<ogbench::AntBall>,
-        ogbench::Maze::NAME => play::<ogbench::Maze>,
-        other => return Err(fail(task, format!("the environment {other:?} is not one of MuJoCo's"))),
-    };
-    play(task, episodes).map_err(|problem| fail(task, problem))
+    let mut deviation = Deviation::default();
+    for episode in episodes {
+        check(task, episode).map_err(|problem| fail(task, problem))?;
+        let seen = play(task, &episode.start, &episode.actions)?;
+        let observations = episode.start.first_obs.iter().chain(&episode.observations);
+        for ((step, seen), recorded) in seen.iter().enumerate().zip(observations) {
+            deviation.note(step, &seen.observation, recorded);
+        }
+        for (seen, recorded) in seen[1..].iter().zip(&episode.rewards) {
+            let off = (seen.reward - recorded).abs();
+            deviation.reward = if off.is_nan() { f64::INFINITY } else { deviation.reward.max(off) };
+        }
+        if seen[1..].iter().zip(&episode.success).any(|(seen, recorded)| seen.success != *recorded) {
+            deviation.score = 1.0;
+        }
+        if let (Some(score), Some(last)) = (episode.score, seen.last()) {
+            let found = task.score.of(seen.iter().map(|seen| seen.reward).sum(), last.success);
+            deviation.score = deviation.score.max((found - score).abs());
+        }
+    }
+    Ok(deviation)
+}
+
+/// What is seen at `start` and after each of `actions`, without padding, time limit or reset.
+///
+/// # Errors
+///
+/// [`TraceError`] when the task is not hosted by MuJoCo or the state does not fit it.
+pub fn play(task: &Task, start: &Start, actions: &[Vec<f32>]) -> Result<Vec<Seen>, TraceError> {
+    let foreign = || Err(format!("the environment {:?} is not one of MuJoCo's", task.environment));
+    super::with_traceable(task, Play { task, start, actions })
+        .unwrap_or_else(foreign)
+        .map_err(|problem| fail(task, problem))
 }
 
 fn fail(task: &Task, problem: String) -> TraceError {
     TraceError { task: task.id.clone(), problem }
 }
 
-fn play<E: Traceable>(task: &Task, episodes: &[RecordedEpisode]) -> Result<Deviation, String> {
-    let params: E::Params = task.params.into_rust().map_err(|problem| problem.to_string())?;
-    let mut deviation = Deviation::default();
-    for (number, episode) in episodes.iter().enumerate() {
-        let at = |problem: String| format!("{problem} (episode {number})");
-        check(task, episode).map_err(at)?;
+struct Play<'a> {
+    task: &'a Task,
+    start: &'a Start,
+    actions: &'a [Vec<f32>],
+}
+
+impl super::ForTraceable for Play<'_> {
+    type Output = Result<Vec<Seen>, String>;
+
+    fn run<E: Traceable>(self) -> Result<Vec<Seen>, String> {
+        let Self { task, start, actions } = self;
+        let params: E::Params = task.params.into_rust().map_err(|problem| problem.to_string())?;
         let seed = Seed::new(0);
-        let mut rng = seed.rng(Purpose::Episode, number as u64, 0);
-        let mut state = E::new(&params, &mut seed.rng(Purpose::Construct, number as u64, 0));
+        let mut rng = seed.rng(Purpose::Episode, 0, 0);
+        let mut state = E::new(&params, &mut seed.rng(Purpose::Construct, 0, 0));
         state.reset(&params, &mut rng);
-        load(state.physics_mut(), episode).map_err(at)?;
-        state.follow(&params, episode);
-        let mut row = vec![0.0; task.obs_dim];
-        state.observe(&params, &mut row);
-        deviation.note(0, &row, &episode.first_obs);
-        let steps = episode.actions.iter().zip(&episode.observations).zip(&episode.rewards);
-        let (mut episode_return, mut success) = (0.0, false);
-        for (step, ((action, observation), reward)) in (1..).zip(steps) {
-            let action: Vec<f32> = action.iter().map(|a| *a as f32).collect();
-            let mut found = 0.0;
+        load(state.physics_mut(), start)?;
+        state.follow(&params, start);
+        let look = |state: &E, reward: f64, success: bool| {
+            let mut observation = vec![0.0; task.obs_dim];
+            state.observe(&params, &mut observation);
+            Seen { observation, reward, success, contacts: state.physics().contacts() }
+        };
+        let mut seen = vec![look(&state, 0.0, false)];
+        for action in actions {
+            let (mut reward, mut success) = (0.0, false);
             for _ in 0..task.action_repeat {
-                let outcome = state.step(&params, &action, &mut rng);
-                found += outcome.reward();
+                let outcome = state.step(&params, action, &mut rng);
+                reward += outcome.reward();
                 success = outcome.success;
             }
-            state.observe(&params, &mut row);
-            deviation.note(step, &row, observation);
-            let off = (found - reward).abs();
-            deviation.reward = if off.is_nan() { f64::INFINITY } else { deviation.reward.max(off) };
-            if episode.success.get(step - 1).is_some_and(|recorded| *recorded != success) {
-                deviation.score = 1.0;
-            }
-            episode_return += found;
+            seen.push(look(&state, reward, success));
         }
-        if let Some(score) = episode.score {
-            deviation.score = deviation.score.max((task.score.of(episode_return, success) - score).abs());
-        }
+        Ok(seen)
     }
-    Ok(deviation)
 }
 
 /// Refuses rows of the wrong width or number.
@@ -188,34 +232,40 @@ fn check(task: &Task, episode: &RecordedEpisode) -> Result<(), String> {
     if (episode.observations.len(), episode.rewards.len()) != (steps, steps) {
         return Err(format!("{steps} actions, but not as many observations and rewards"));
     }
-    let observations = episode.observations.iter().chain([&episode.first_obs]);
-    for (what, expected, mut rows) in [
-        ("observation", task.obs_dim, Box::new(observations) as Box<dyn Iterator<Item = &Vec<f64>>>),
-        ("action", task.action_dim, Box::new(episode.actions.iter())),
-    ] {
-        if let Some(row) = rows.find(|row| row.len() != expected) {
-            return Err(format!("an {what} with {} entries; the task has {expected}", row.len()));
-        }
+    if episode.start.first_obs.is_none() {
+        return Err("it has no first_obs, the observation of the reset".to_owned());
+    }
+    let observations = episode.observations.iter().chain(&episode.start.first_obs).map(Vec::len);
+    let actions = episode.actions.iter().map(Vec::len);
+    let wrong = |expected: usize| move |width: &usize| *width != expected;
+    if let Some(width) = observations.clone().find(wrong(task.obs_dim)) {
+        return Err(format!("an observation with {width} entries; the task has {}", task.obs_dim));
+    }
+    if let Some(width) = actions.clone().find(wrong(task.action_dim)) {
+        return Err(format!("an action with {width} entries; the task has {}", task.action_dim));
     }
     Ok(())
 }
 
 /// Puts an instance into the recorded state.
-fn load(physics: &mut Physics, episode: &RecordedEpisode) -> Result<(), String> {
-    for change in &episode.model_changes {
+fn load(physics: &mut Physics, start: &Start) -> Result<(), String> {
+    for change in &start.model_changes {
         apply(physics, change)?;
     }
     for (what, values, target) in [
-        ("qpos", &episode.qpos, Physics::qpos_mut as fn(&mut Physics) -> &mut [f64]),
-        ("qvel", &episode.qvel, Physics::qvel_mut),
-        ("act", &episode.act, Physics::act_mut),
-        ("qacc_warmstart", &episode.qacc_warmstart, Physics::warmstart_mut),
+        ("qpos", Some(&start.qpos), Physics::qpos_mut as fn(&mut Physics) -> &mut [f64]),
+        ("qvel", start.qvel.as_ref(), Physics::qvel_mut),
+        ("act", start.act.as_ref(), Physics::act_mut),
+        ("qacc_warmstart", start.qacc_warmstart.as_ref(), Physics::warmstart_mut),
     ] {
         let target = target(physics);
-        if target.len() != values.len() {
-            return Err(format!("its {what} has {} numbers, the model takes {}", values.len(), target.len()));
+        match values {
+            None => target.fill(0.0),
+            Some(values) if values.len() == target.len() => target.copy_from_slice(values),
+            Some(values) => {
+                return Err(format!("its {what} has {} numbers, the model takes {}", values.len(), target.len()));
+            }
         }
-        target.copy_from_slice(values);
     }
     physics.settle_state();
     Ok(())

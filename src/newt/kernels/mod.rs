@@ -1,6 +1,6 @@
 //! The few fused operations that Newt's layers, losses and optimizer are made of.
 //!
-//! On the CPU each is one pass written in C++ (`cpu.cpp`); elsewhere it is composed of libtorch operations
+//! On the CPU each is one pass written in C++ (`cpu/`); elsewhere it is composed of libtorch operations
 //! (`composed.rs`). Both have gradients, and a test holds them together.
 
 pub(crate) mod composed;

@@ -1,4 +1,4 @@
-//! Calls into `cpu.cpp`.
+//! Calls into the C++ kernels of `cpu/`.
 #![expect(unsafe_code, reason = "the fused CPU kernels are C++ functions")]
 
 use tch::{Kind, Tensor};

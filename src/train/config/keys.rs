@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::value::Value;
-use super::{DeviceChoice, EnvMode, LrSchedule, ModelSize, Observations, PlanDtype, Preset};
+use super::{EnvMode, LrSchedule, Observations, Preset};
 use crate::encode::TextSource;
+use crate::newt::{DeviceChoice, ModelSize, PlanDtype};
 
 /// One setting, as the command line and the help see it.
 pub struct Key {
@@ -152,7 +153,7 @@ settings! {
         threads: Option<usize> = "auto", COUNT.free();
     }
     "evaluation" {
-        /// Checkpoint directory whose weights to start from.
+        /// Checkpoint, or run whose last one is taken: start from its weights, in its shape.
         checkpoint: Option<PathBuf> = "none", ANY;
         /// Episodes of each environment in an evaluation.
         eval_episodes: usize = "2", COUNT.free();
@@ -192,10 +193,10 @@ settings! {
         discount_max: f64 = "0.995", UNIT;
         /// Steps that the replay buffer holds.
         buffer_size: usize = "10_000_000", COUNT;
-        /// Learn from demonstrations first and along the way; auto: when there are several tasks and a data_dir.
+        /// Learn from demonstrations first, and along the way from half of every batch; auto: when there are several tasks and a data_dir.
         use_demos: bool = "auto", ANY;
-        /// Updates on demonstrations alone before the first environment step.
-        demo_steps: u64 = "200_000", NOT_NEGATIVE;
+        /// Updates on demonstrations alone before the first environment step; auto: 200_000, or 0 with a checkpoint.
+        demo_steps: u64 = "auto", NOT_NEGATIVE;
         /// Learning rate over time; auto: warmup with demonstrations and no checkpoint, else none.
         lr_schedule: LrSchedule = "auto", ANY;
         /// Updates until a warmup reaches lr.
@@ -286,6 +287,8 @@ settings! {
     "misc" {
         /// Where tensors live; auto takes a GPU that answers, and what it took is printed.
         device: DeviceChoice = "auto", ANY.free();
+        /// Multiply float32 matrices as TensorFloat-32, on an NVIDIA GPU: several times faster, 10 bits of mantissa.
+        tf32: bool = "false", ANY.free();
         /// Threads of libtorch; auto: one a core.
         torch_threads: Option<usize> = "auto", COUNT.free();
         /// Train in several processes.
@@ -300,7 +303,7 @@ settings! {
         save_agent: bool = "true", ANY.free();
         /// Environment steps from one checkpoint to the next; auto: 5 times eval_freq.
         save_freq: u64 = "auto", COUNT.free();
-        /// Directory of demonstrations.
+        /// Directory of demonstrations: TASK.safetensors, as `terrarium rollout record=DIRECTORY` writes them.
         data_dir: Option<PathBuf> = "none", ANY;
         /// Where every random number of the run comes from.
         seed: u64 = "1", ANY;
@@ -348,9 +351,8 @@ mod tests {
 
     #[test]
     fn the_default_size_is_the_table_of_sizes_l() {
-        let (config, dims) = (TrainConfig::default(), ModelSize::L.dims());
-        assert_eq!((config.enc_dim, config.mlp_dim), (dims.enc_dim, dims.mlp_dim));
-        assert_eq!((config.latent_dim, config.num_enc_layers), (dims.latent_dim, dims.num_enc_layers));
-        assert_eq!(config.num_q, dims.num_q);
+        let mut sized = TrainConfig::default();
+        sized.set_size(ModelSize::L);
+        assert_eq!(sized, TrainConfig::default());
     }
 }

@@ -10,7 +10,7 @@ pub use help::help;
 pub use keys::{KEYS, Key, Rules, Support, TrainConfig};
 pub use resolve::TrainArgs;
 pub(crate) use value::grouped;
-pub use value::{DeviceChoice, EnvMode, LrSchedule, ModelDims, ModelSize, Observations, PlanDtype, Preset};
+pub use value::{EnvMode, LrSchedule, Observations, Preset};
 
 use std::path::PathBuf;
 

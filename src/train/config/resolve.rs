@@ -1,8 +1,9 @@
 //! From words to settings: what was typed, laid over the preset, laid over what the tasks suggest.
 
 use super::keys::{KEYS, Key, Support, TrainConfig};
-use super::{ConfigError, LrSchedule, ModelSize, Preset};
+use super::{ConfigError, LrSchedule, Preset};
 use crate::encode::TextSource;
+use crate::newt::{DeviceChoice, ModelConfig, ModelSize};
 use crate::task::TaskSet;
 
 /// The run length that the reference's absolute marks are made for, environment steps.
@@ -30,6 +31,8 @@ const LAPTOP: &[(&str, &str)] = &[
     ("log_freq", "1_000"),
     ("save_freq", "10_000"),
     ("buffer_size", "1_000_000"),
+    ("demo_steps", "4_000"),
+    ("warmup_steps", "500"),
     // One thread is as fast as two on networks of this size, and results do not depend on the number of cores.
     ("torch_threads", "1"),
 ];
@@ -131,6 +134,12 @@ impl TrainArgs {
         }
         if unset("use_demos") {
             config.use_demos = !tasks.is_single() && !config.finetune && config.data_dir.is_some();
+        }
+        if unset("demo_steps") {
+            config.demo_steps = 200_000;
+        }
+        if self.word("demo_steps").is_none() && config.checkpoint.is_some() {
+            config.demo_steps = 0;
         }
         if unset("lr_schedule") {
             let warmup = config.use_demos && config.checkpoint.is_none();
@@ -261,10 +270,14 @@ impl Key {
 }
 
 impl TrainConfig {
-    fn set_size(&mut self, size: ModelSize) {
-        let dims = size.dims();
-        (self.enc_dim, self.mlp_dim, self.latent_dim) = (dims.enc_dim, dims.mlp_dim, dims.latent_dim);
-        (self.num_enc_layers, self.num_q) = (dims.num_enc_layers, dims.num_q);
+    pub(super) fn set_size(&mut self, size: ModelSize) {
+        let mut model = ModelConfig::default();
+        size.apply(&mut model);
+        self.enc_dim = model.enc_dim as usize;
+        self.mlp_dim = model.mlp_dim as usize;
+        self.latent_dim = model.latent_dim as usize;
+        self.num_enc_layers = model.num_enc_layers as usize;
+        self.num_q = model.num_q as usize;
     }
 
     /// The settings that are not what they were in `earlier`, with words such as `lr was 0.001, now 3e-4`.
@@ -285,7 +298,7 @@ impl TrainConfig {
         for key in KEYS {
             key.check(self)?;
         }
-        let rules: [(bool, String); 13] = [
+        let rules: [(bool, String); 16] = [
             (self.min_std < self.max_std, format!("min_std={} must be below max_std={}", self.min_std, self.max_std)),
             (
                 self.log_std_min < self.log_std_max,
@@ -330,6 +343,18 @@ impl TrainConfig {
                 "finetune=true needs a model to carry on from: add checkpoint=DIRECTORY".to_owned(),
             ),
             (
+                !(self.finetune && self.use_demos),
+                "finetune=true learns a new task without demonstrations: use use_demos=false".to_owned(),
+            ),
+            (
+                !self.use_demos || self.batch_size >= 2,
+                "batch_size=1 cannot be half demonstrations: use batch_size=2 or more, or use_demos=false".to_owned(),
+            ),
+            (
+                !(self.tf32 && self.device == DeviceChoice::Cpu),
+                "tf32=true has no meaning with device=cpu: TensorFloat-32 is a number format of NVIDIA GPUs".to_owned(),
+            ),
+            (
                 is_file_name(&self.exp_name),
                 format!("exp_name={:?} must be usable as the name of a directory", self.exp_name),
             ),
@@ -349,7 +374,6 @@ fn is_file_name(name: &str) -> bool {
 mod tests {
     use super::*;
     use crate::task::Registry;
-    use crate::train::config::DeviceChoice;
 
     fn resolve(words: &str) -> Result<TrainConfig, ConfigError> {
         let args = TrainArgs::parse(words.split_whitespace())?;
@@ -382,6 +406,15 @@ mod tests {
         assert_eq!(config.lr_schedule, LrSchedule::Warmup);
         let config = resolve("task=soup data_dir=demos checkpoint=there").expect("resolves");
         assert_eq!(config.lr_schedule, LrSchedule::Constant);
+    }
+
+    #[test]
+    fn pretraining_is_for_runs_without_a_checkpoint() {
+        let steps = |words: &str| resolve(&format!("task=pygame-pong {words}")).expect("resolves").demo_steps;
+        assert_eq!(steps("use_demos=true data_dir=demos"), 200_000);
+        assert_eq!(steps("use_demos=true data_dir=demos checkpoint=there"), 0);
+        assert_eq!(steps("use_demos=true data_dir=demos checkpoint=there preset=laptop"), 0);
+        assert_eq!(steps("use_demos=true data_dir=demos checkpoint=there demo_steps=7"), 7);
     }
 
     #[test]
@@ -450,6 +483,8 @@ mod tests {
             ("task=pygame-pong use_demos=true", &["data_dir"]),
             ("task=pygame-pong finetune=true", &["checkpoint"]),
             ("task=pygame-pong exp_name=../x", &["exp_name"]),
+            ("task=pygame-pong tf32=true device=cpu", &["tf32=true", "NVIDIA"]),
+            ("task=pygame-pong finetune=true checkpoint=x use_demos=true data_dir=y", &["finetune", "use_demos=false"]),
             ("task=pygame-pong text_embeddings=clip", &["text_embeddings", "hashed-ngrams"]),
         ] {
             let message = refusal(words);

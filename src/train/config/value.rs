@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::encode::TextSource;
+use crate::newt::{DeviceChoice, ModelSize, PlanDtype};
 
 /// Something that a setting can hold.
 pub(super) trait Value: Sized {
@@ -218,17 +219,6 @@ choices! {
         /// One after the other.
         Sync = "sync",
     }
-    /// Sizes of the model.
-    ModelSize {
-        /// 2M learnable parameters.
-        S = "S",
-        /// 5M.
-        B = "B",
-        /// 20M.
-        L = "L",
-        /// 80M.
-        Xl = "XL",
-    }
     /// How learning rates change over a run.
     LrSchedule {
         /// Not at all.
@@ -236,90 +226,26 @@ choices! {
         /// A linear ramp at the start.
         Warmup = "warmup",
     }
-    /// Number format of the planner's matrix products.
-    PlanDtype {
-        /// bfloat16 where the hardware multiplies it, else f32.
-        Auto = "auto",
-        /// 32-bit floats.
-        F32 = "f32",
-        /// bfloat16.
-        Bf16 = "bf16",
-    }
 }
 
-/// Where tensors live.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum DeviceChoice {
-    /// A GPU that answers, else the CPU; which one it was is printed.
-    Auto,
-    /// The CPU.
-    Cpu,
-    /// The GPU with this number; its absence is an error.
-    Cuda(usize),
-}
-
-impl Display for DeviceChoice {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Auto => formatter.write_str("auto"),
-            Self::Cpu => formatter.write_str("cpu"),
-            Self::Cuda(index) => write!(formatter, "cuda:{index}"),
+/// Choices that the learner defines.
+macro_rules! choices_of_newt {
+    ($( $name:ident ),*) => { $(
+        impl Value for $name {
+            fn expects() -> String {
+                format!("one of {}", Self::WORDS)
+            }
+            fn parse(word: &str) -> Option<Self> {
+                word.parse().ok()
+            }
+            fn show(&self) -> String {
+                self.to_string()
+            }
         }
-    }
+    )* };
 }
 
-impl std::str::FromStr for DeviceChoice {
-    type Err = String;
-
-    fn from_str(word: &str) -> Result<Self, String> {
-        Self::parse(word).ok_or_else(|| format!("expected {}, not {word:?}", Self::expects()))
-    }
-}
-
-impl Value for DeviceChoice {
-    fn expects() -> String {
-        "one of auto, cpu, cuda, cuda:N".to_owned()
-    }
-    fn parse(word: &str) -> Option<Self> {
-        match word {
-            "auto" => Some(Self::Auto),
-            "cpu" => Some(Self::Cpu),
-            "cuda" => Some(Self::Cuda(0)),
-            _ => word.strip_prefix("cuda:")?.parse().ok().map(Self::Cuda),
-        }
-    }
-    fn show(&self) -> String {
-        self.to_string()
-    }
-}
-
-/// Widths that a model size stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ModelDims {
-    /// Width of the encoder's hidden layers.
-    pub enc_dim: usize,
-    /// Width of all other hidden layers.
-    pub mlp_dim: usize,
-    /// Width of the latent state.
-    pub latent_dim: usize,
-    /// Layers of the encoder.
-    pub num_enc_layers: usize,
-    /// Value heads.
-    pub num_q: usize,
-}
-
-impl ModelSize {
-    /// The widths of this size.
-    pub fn dims(self) -> ModelDims {
-        let (enc_dim, mlp_dim, latent_dim, num_enc_layers, num_q) = match self {
-            Self::S => (128, 256, 384, 2, 3),
-            Self::B => (256, 512, 512, 2, 5),
-            Self::L => (1024, 1024, 512, 3, 5),
-            Self::Xl => (2048, 2048, 704, 4, 7),
-        };
-        ModelDims { enc_dim, mlp_dim, latent_dim, num_enc_layers, num_q }
-    }
-}
+choices_of_newt!(ModelSize, PlanDtype, DeviceChoice);
 
 #[cfg(test)]
 mod tests {

@@ -26,6 +26,8 @@ pub const TIME_TAGS: [&str; 2] = ["elapsed_time", "steps_per_second"];
 /// Which part of a run numbers come from; the first part of their tags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
+    /// Updates on demonstrations alone; its steps are updates.
+    Pretrain,
     /// Updates and the agent's own experience.
     Train,
     /// Evaluations.
@@ -33,9 +35,10 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// `train` or `eval`.
+    /// `pretrain`, `train` or `eval`.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Pretrain => "pretrain",
             Self::Train => "train",
             Self::Eval => "eval",
         }
@@ -107,7 +110,7 @@ pub struct Metrics {
     started: Instant,
     elapsed_before: f64,
     /// Step and time of the latest line of each phase, for rates.
-    marks: [(u64, f64); 2],
+    marks: [(u64, f64); 3],
 }
 
 impl Metrics {
@@ -128,7 +131,7 @@ impl Metrics {
             seed,
             started: Instant::now(),
             elapsed_before: 0.0,
-            marks: [(0, 0.0); 2],
+            marks: [(0, 0.0); 3],
         })
     }
 
@@ -158,7 +161,7 @@ impl Metrics {
             seed,
             started: Instant::now(),
             elapsed_before: state.elapsed_secs,
-            marks: [(step, state.elapsed_secs); 2],
+            marks: [(step, state.elapsed_secs); 3],
         })
     }
 

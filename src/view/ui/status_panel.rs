@@ -111,8 +111,8 @@ fn show_throughput(
             figure(ui, rate.total.to_string(), "steps");
             let episodes: u64 = finished.iter().map(|finished| finished.count).sum();
             figure(ui, episodes.to_string(), "episodes");
-            if throughput.faults > 0 {
-                figure(ui, throughput.faults.to_string(), "faulty states");
+            if throughput.faults.total() > 0 {
+                figure(ui, throughput.faults.total().to_string(), &format!("faulty states ({})", throughput.faults));
             }
             let fps = diagnostics.get(&FrameTimeDiagnosticsPlugin::FPS).and_then(|fps| fps.smoothed());
             figure(ui, fps.map_or("–".to_owned(), |fps| format!("{fps:.0}")), "frames/s");

@@ -2,8 +2,8 @@
 
 use std::f64::consts::PI;
 
-use super::{Domain, REWARD, Task, find, names};
-use crate::env::mujoco::model::{Body, Model, ModelError, Site};
+use super::{Bound, Domain, REWARD, Task, find, names};
+use crate::env::mujoco::model::{Body, Model, Site};
 use crate::env::mujoco::physics::Physics;
 use crate::env::mujoco::row::Row;
 use crate::env::mujoco::tolerance::Tolerance;
@@ -14,7 +14,7 @@ pub(super) const DOMAIN: Domain = Domain {
     name: "acrobot",
     tasks: || names(GOALS),
     model: |_| Model::load("dm_control/acrobot.xml"),
-    bind: |model, task| find(GOALS, task).map(|()| Acrobot::new(model)).transpose(),
+    bind: |model, task| find(GOALS, task).map(|()| Acrobot::bind(model)),
 };
 
 const GOALS: &[(&str, ())] = &[("swingup", ())];
@@ -41,7 +41,7 @@ struct Acrobot {
 }
 
 impl Acrobot {
-    fn new(model: &Model) -> Result<Box<dyn Task>, ModelError> {
+    fn bind(model: &Model) -> Bound {
         let arms = [model.body("upper_arm")?, model.body("lower_arm")?];
         Ok(Box::new(Self { arms, tip: model.site("tip")?, target: model.site("target")? }))
     }

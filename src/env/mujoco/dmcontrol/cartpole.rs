@@ -2,8 +2,8 @@
 
 use std::f64::consts::PI;
 
-use super::{Domain, REWARD, Task, find, names};
-use crate::env::mujoco::model::{Body, Joint, Model, ModelError};
+use super::{Bound, Domain, REWARD, Task, find, names};
+use crate::env::mujoco::model::{Body, Joint, Model};
 use crate::env::mujoco::physics::Physics;
 use crate::env::mujoco::row::Row;
 use crate::env::mujoco::tolerance::{Sigmoid, Tolerance};
@@ -14,7 +14,7 @@ pub(super) const DOMAIN: Domain = Domain {
     name: "cartpole",
     tasks: || names(GOALS),
     model: |_| Model::load("dm_control/cartpole.xml"),
-    bind: |model, task| find(GOALS, task).map(|goal| Cartpole::new(model, goal)).transpose(),
+    bind: |model, task| find(GOALS, task).map(|goal| Cartpole::bind(model, goal)),
 };
 
 /// What a task asks for.
@@ -70,7 +70,7 @@ struct Cartpole {
 }
 
 impl Cartpole {
-    fn new(model: &Model, goal: Goal) -> Result<Box<dyn Task>, ModelError> {
+    fn bind(model: &Model, goal: Goal) -> Bound {
         let count = model.joints().count() - 1;
         Ok(Box::new(Self {
             goal,

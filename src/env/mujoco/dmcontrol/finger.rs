@@ -1,8 +1,9 @@
 //! Finger: a planar two-joint finger beside a spinner on a hinge.
 
 use std::f64::consts::PI;
+use std::sync::Arc;
 
-use super::{Domain, REWARD, Task, find, names};
+use super::{Bound, Domain, REWARD, Task, find, names};
 use crate::env::mujoco::model::{Joint, Model, ModelError, Sensor, Site};
 use crate::env::mujoco::physics::{Field as ModelField, Physics};
 use crate::env::mujoco::randomize;
@@ -13,8 +14,8 @@ use crate::sim::Rng;
 pub(super) const DOMAIN: Domain = Domain {
     name: "finger",
     tasks: || names(GOALS),
-    model: |_| Model::load("dm_control/finger.xml"),
-    bind: |model, task| find(GOALS, task).map(|goal| Finger::new(model, goal)).transpose(),
+    model,
+    bind: |model, task| find(GOALS, task).map(|goal| Finger::bind(model, goal)),
 };
 
 /// What a task asks for.
@@ -63,6 +64,18 @@ const TURN: Layout = Layout {
     ..SPIN
 };
 
+/// When it should spin there is no target to see.
+fn model(task: &str) -> Result<Arc<Model>, ModelError> {
+    const FILE: &str = "dm_control/finger.xml";
+    match find(GOALS, task) {
+        Some(Goal::Spin) => Model::load_edited(FILE, "without target", |draft| {
+            draft.hide_site("target")?;
+            draft.hide_site("tip")
+        }),
+        _ => Model::load(FILE),
+    }
+}
+
 struct Finger {
     goal: Goal,
     angles: [Sensor; 2],
@@ -76,7 +89,7 @@ struct Finger {
 }
 
 impl Finger {
-    fn new(model: &Model, goal: Goal) -> Result<Box<dyn Task>, ModelError> {
+    fn bind(model: &Model, goal: Goal) -> Bound {
         let sensor = |name| model.sensor(name);
         Ok(Box::new(Self {
             goal,

@@ -1,7 +1,7 @@
 //! Fish: swim to a target in still water.
 
-use super::{Domain, REWARD, Task, find, names};
-use crate::env::mujoco::model::{Body, Geom, Joint, Model, ModelError};
+use super::{Bound, Domain, REWARD, Task, find, names};
+use crate::env::mujoco::model::{Body, Geom, Joint, Model};
 use crate::env::mujoco::physics::{Field as ModelField, Physics};
 use crate::env::mujoco::randomize;
 use crate::env::mujoco::row::Row;
@@ -13,7 +13,7 @@ pub(super) const DOMAIN: Domain = Domain {
     name: "fish",
     tasks: || names(GOALS),
     model: |_| Model::load("dm_control/fish.xml"),
-    bind: |model, task| find(GOALS, task).map(|()| Fish::new(model)).transpose(),
+    bind: |model, task| find(GOALS, task).map(|()| Fish::bind(model)),
 };
 
 const GOALS: &[(&str, ())] = &[("swim", ())];
@@ -52,7 +52,7 @@ struct Fish {
 }
 
 impl Fish {
-    fn new(model: &Model) -> Result<Box<dyn Task>, ModelError> {
+    fn bind(model: &Model) -> Bound {
         let root = model.joint("root")?;
         let mut joints = [root; 7];
         for (joint, name) in joints.iter_mut().zip(JOINTS) {

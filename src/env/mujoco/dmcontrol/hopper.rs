@@ -1,7 +1,7 @@
 //! Hopper: a planar one-legged body that stands and hops.
 
-use super::{Domain, REWARD, Task, find, names};
-use crate::env::mujoco::model::{Body, Model, ModelError, Sensor};
+use super::{Bound, Domain, REWARD, Task, find, names};
+use crate::env::mujoco::model::{Body, Model, Sensor};
 use crate::env::mujoco::physics::Physics;
 use crate::env::mujoco::randomize;
 use crate::env::mujoco::row::Row;
@@ -13,7 +13,7 @@ pub(super) const DOMAIN: Domain = Domain {
     name: "hopper",
     tasks: || names(GOALS),
     model: |_| Model::load("dm_control/hopper.xml"),
-    bind: |model, task| find(GOALS, task).map(|goal| Hopper::new(model, goal)).transpose(),
+    bind: |model, task| find(GOALS, task).map(|goal| Hopper::bind(model, goal)),
 };
 
 /// What a task asks for.
@@ -23,15 +23,19 @@ enum Goal {
     Stand,
     /// Hop forward.
     Hop,
+    /// Hop backward.
+    HopBackward,
 }
 
-const GOALS: &[(&str, Goal)] = &[("stand", Goal::Stand), ("hop", Goal::Hop)];
+const GOALS: &[(&str, Goal)] = &[("stand", Goal::Stand), ("hop", Goal::Hop), ("hop_backward", Goal::HopBackward)];
 
 /// How far the torso is above the foot when it stands, m.
 const STANDING: Tolerance = Tolerance::within(0.6, 2.0);
 const RELAXED: Tolerance = Tolerance::within(0.0, 0.0).falling(1.0, Sigmoid::Quadratic, 0.0);
 /// Speed forward that earns the whole reward, m/s.
 const HOPPING: Tolerance = Tolerance::at_least(2.0).falling(1.0, Sigmoid::Linear, 0.5);
+/// The same backward, m/s.
+const HOPPING_BACKWARD: Tolerance = Tolerance::at_least(1.0).falling(0.5, Sigmoid::Linear, 0.5);
 
 const LAYOUT: Layout = Layout {
     observation: &[
@@ -57,7 +61,7 @@ struct Hopper {
 }
 
 impl Hopper {
-    fn new(model: &Model, goal: Goal) -> Result<Box<dyn Task>, ModelError> {
+    fn bind(model: &Model, goal: Goal) -> Bound {
         Ok(Box::new(Self {
             goal,
             torso: model.body("torso")?,
@@ -98,6 +102,7 @@ impl Task for Hopper {
                 standing * (4.0 + relaxed) / 5.0
             }
             Goal::Hop => standing * HOPPING.of(physics.sensor(self.velocity)[0]),
+            Goal::HopBackward => standing * HOPPING_BACKWARD.of(-physics.sensor(self.velocity)[0]),
         }
     }
 }

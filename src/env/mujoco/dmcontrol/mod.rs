@@ -9,10 +9,17 @@ mod cartpole;
 mod cheetah;
 mod finger;
 mod fish;
+mod giraffe;
+#[cfg(test)]
+mod golden_tests;
 mod hopper;
 mod pendulum;
+mod poses;
 mod quadruped;
 mod reacher;
+mod spinner;
+#[cfg(test)]
+mod starts;
 mod walker;
 
 use std::sync::Arc;
@@ -22,6 +29,8 @@ use serde::{Deserialize, Serialize};
 
 use super::model::{Model, ModelError};
 use super::physics::Physics;
+use super::picture::Pictures;
+use super::render::View;
 use super::row::Row;
 use super::trace::Traceable;
 use crate::env::{Environment, Layout, Outcome};
@@ -39,6 +48,11 @@ pub(super) trait Task: Send + Sync {
         1
     }
 
+    /// The camera of the model that pictures are drawn through.
+    fn camera(&self) -> usize {
+        0
+    }
+
     /// Sets the state that an episode starts from. The model's defaults hold before; what follows from the state is
     /// computed after.
     fn initialize(&self, physics: &mut Physics, rng: &mut Rng);
@@ -50,6 +64,9 @@ pub(super) trait Task: Send + Sync {
     fn reward(&self, physics: &Physics) -> f64;
 }
 
+/// A task whose elements were looked up in a model.
+type Bound = Result<Box<dyn Task>, ModelError>;
+
 /// A family of tasks with a body in common.
 struct Domain {
     name: &'static str,
@@ -58,7 +75,7 @@ struct Domain {
     /// The model of a task that names none.
     model: fn(task: &str) -> Result<Arc<Model>, ModelError>,
     /// The task of that name on a model.
-    bind: fn(model: &Model, task: &str) -> Result<Option<Box<dyn Task>>, ModelError>,
+    bind: fn(model: &Model, task: &str) -> Option<Bound>,
 }
 
 const DOMAINS: &[Domain] = &[
@@ -68,10 +85,13 @@ const DOMAINS: &[Domain] = &[
     cheetah::DOMAIN,
     finger::DOMAIN,
     fish::DOMAIN,
+    giraffe::DOMAIN,
     hopper::DOMAIN,
     pendulum::DOMAIN,
     quadruped::DOMAIN,
     reacher::DOMAIN,
+    spinner::SPINNER,
+    spinner::JUMPER,
     walker::DOMAIN,
 ];
 
@@ -95,6 +115,7 @@ struct Choice {
 pub(super) struct DmControlParams {
     model: Arc<Model>,
     task: Box<dyn Task>,
+    pictures: Pictures,
 }
 
 impl TryFrom<Choice> for DmControlParams {
@@ -110,11 +131,13 @@ impl TryFrom<Choice> for DmControlParams {
             None => (domain.model)(&choice.task),
         };
         let model = model.map_err(|problem| problem.to_string())?;
-        let task = (domain.bind)(&model, &choice.task).map_err(|problem| problem.to_string())?.ok_or_else(|| {
+        let task = (domain.bind)(&model, &choice.task).ok_or_else(|| {
             let known = (domain.tasks)().join(", ");
             format!("the domain {} has no task {:?}; its tasks are {known}", domain.name, choice.task)
         })?;
-        Ok(Self { model, task })
+        let task = task.map_err(|problem| problem.to_string())?;
+        let pictures = Pictures::from_view(View::Fixed(task.camera()));
+        Ok(Self { model, task, pictures })
     }
 }
 
@@ -150,7 +173,7 @@ impl Environment for DmControl {
     fn step(&mut self, params: &DmControlParams, action: &[f32], _: &mut Rng) -> Outcome {
         self.physics.set_action(action);
         self.physics.step(params.task.physics_steps());
-        Outcome::new([params.task.reward(&self.physics)])
+        Outcome::new([params.task.reward(&self.physics)]).with_fault(self.physics.divergence())
     }
 
     fn observe(&self, params: &DmControlParams, row: &mut [f32]) {
@@ -159,12 +182,26 @@ impl Environment for DmControl {
         debug_assert!(row.is_full());
     }
 
-    fn draw(&self, _: &DmControlParams, _: &mut dyn Canvas, _: &mut Rng) {}
+    fn check_drawing(params: &DmControlParams) -> Result<(), String> {
+        params.pictures.check()
+    }
+
+    fn draw(&self, params: &DmControlParams, canvas: &mut dyn Canvas, _: &mut Rng) {
+        params.pictures.draw(&self.physics, canvas);
+    }
 }
 
 impl Traceable for DmControl {
+    fn physics(&self) -> &Physics {
+        &self.physics
+    }
+
     fn physics_mut(&mut self) -> &mut Physics {
         &mut self.physics
+    }
+
+    fn physics_steps(params: &DmControlParams) -> u32 {
+        params.task.physics_steps()
     }
 }
 

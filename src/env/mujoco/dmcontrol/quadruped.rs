@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Domain, REWARD, Task, find, names};
+use super::{Bound, Domain, REWARD, Task, find, names};
 use crate::env::mujoco::model::{Body, Draft, Joint, JointKind, Model, ModelError, Removable, Sensor};
 use crate::env::mujoco::physics::Physics;
 use crate::env::mujoco::randomize;
@@ -15,7 +15,7 @@ pub(super) const DOMAIN: Domain = Domain {
     name: "quadruped",
     tasks: || names(GOALS),
     model,
-    bind: |model, task| find(GOALS, task).map(|speed| Quadruped::new(model, speed)).transpose(),
+    bind: |model, task| find(GOALS, task).map(|speed| Quadruped::bind(model, speed)),
 };
 
 /// Speed that each task asks for, m/s.
@@ -78,7 +78,7 @@ struct Quadruped {
 }
 
 impl Quadruped {
-    fn new(model: &Model, speed: f64) -> Result<Box<dyn Task>, ModelError> {
+    fn bind(model: &Model, speed: f64) -> Bound {
         let loads = ["force", "torque"].into_iter().flat_map(|load| LEGS.map(|leg| format!("{load}_toe_{leg}")));
         Ok(Box::new(Self {
             moving: Tolerance::at_least(speed).falling(speed, Sigmoid::Linear, 0.5),
@@ -100,6 +100,10 @@ impl Task for Quadruped {
 
     fn physics_steps(&self) -> u32 {
         4
+    }
+
+    fn camera(&self) -> usize {
+        2
     }
 
     fn initialize(&self, physics: &mut Physics, rng: &mut Rng) {

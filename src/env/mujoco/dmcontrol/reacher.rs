@@ -2,8 +2,8 @@
 
 use std::f64::consts::TAU;
 
-use super::{Domain, REWARD, Task, find, names};
-use crate::env::mujoco::model::{Geom, Model, ModelError};
+use super::{Bound, Domain, REWARD, Task, find, names};
+use crate::env::mujoco::model::{Geom, Model};
 use crate::env::mujoco::physics::{Field as ModelField, Physics};
 use crate::env::mujoco::randomize;
 use crate::env::mujoco::row::Row;
@@ -14,7 +14,7 @@ pub(super) const DOMAIN: Domain = Domain {
     name: "reacher",
     tasks: || names(GOALS),
     model: |_| Model::load("dm_control/reacher.xml"),
-    bind: |model, task| find(GOALS, task).map(|radius| Reacher::new(model, radius)).transpose(),
+    bind: |model, task| find(GOALS, task).map(|radius| Reacher::bind(model, radius)),
 };
 
 /// Radius of each task's target, m.
@@ -55,7 +55,7 @@ struct Reacher {
 }
 
 impl Reacher {
-    fn new(model: &Model, target_radius: f64) -> Result<Box<dyn Task>, ModelError> {
+    fn bind(model: &Model, target_radius: f64) -> Bound {
         let links = model.joints().count();
         Ok(Box::new(Self { links, target_radius, finger: model.geom("finger")?, target: model.geom("target")? }))
     }

@@ -11,7 +11,7 @@ use crate::env::mujoco::model::{Model, ModelError};
 use crate::env::mujoco::physics::Physics;
 use crate::env::mujoco::randomize;
 use crate::env::mujoco::row::Row;
-use crate::env::mujoco::trace::{RecordedEpisode, Traceable};
+use crate::env::mujoco::trace::{Start, Traceable};
 use crate::env::{Environment, Field, Layout, Outcome};
 use crate::paint::Canvas;
 use crate::sim::Rng;
@@ -98,7 +98,7 @@ impl Environment for Ant {
         if self.step.is_multiple_of(DIRECTION_STEPS) {
             self.direction = any_direction(rng);
         }
-        Outcome::new([reward])
+        Outcome::new([reward]).with_fault(self.physics.divergence())
     }
 
     fn observe(&self, _: &AntParams, row: &mut [f32]) {
@@ -112,12 +112,22 @@ impl Environment for Ant {
 }
 
 impl Traceable for Ant {
+    fn physics(&self) -> &Physics {
+        &self.physics
+    }
+
     fn physics_mut(&mut self) -> &mut Physics {
         &mut self.physics
     }
 
-    fn follow(&mut self, _: &AntParams, episode: &RecordedEpisode) {
-        self.direction.copy_from_slice(&episode.first_obs[LAYOUT.observation_dim() - 2..]);
+    fn physics_steps(_: &AntParams) -> u32 {
+        PHYSICS_STEPS
+    }
+
+    fn follow(&mut self, _: &AntParams, start: &Start) {
+        if let Some(first) = &start.first_obs {
+            self.direction.copy_from_slice(&first[LAYOUT.observation_dim() - 2..]);
+        }
     }
 }
 

@@ -149,6 +149,7 @@ impl Environment for AntBall {
         let after = self.distances(params);
         Outcome::new([25.0 * (before[0] - after[0]), 10.0 * (before[1] - after[1])])
             .with_success(after[0] <= TOLERANCE_M)
+            .with_fault(self.physics.divergence())
     }
 
     fn observe(&self, params: &AntBallParams, row: &mut [f32]) {
@@ -166,7 +167,15 @@ impl Environment for AntBall {
 }
 
 impl Traceable for AntBall {
+    fn physics(&self) -> &Physics {
+        &self.physics
+    }
+
     fn physics_mut(&mut self) -> &mut Physics {
         &mut self.physics
+    }
+
+    fn physics_steps(_: &AntBallParams) -> u32 {
+        PHYSICS_STEPS
     }
 }

@@ -11,7 +11,7 @@ use crate::env::mujoco::model::{Model, ModelError};
 use crate::env::mujoco::physics::Physics;
 use crate::env::mujoco::randomize;
 use crate::env::mujoco::row::Row;
-use crate::env::mujoco::trace::{RecordedEpisode, Traceable};
+use crate::env::mujoco::trace::{Start, Traceable};
 use crate::env::{Environment, Field, Layout, Outcome};
 use crate::paint::Canvas;
 use crate::sim::Rng;
@@ -186,7 +186,9 @@ impl Environment for Maze {
         };
         let success = x.hypot(y) <= params.body.tolerance();
         let far = 0.5 * (x.abs() + y.abs()) + 0.5 * x.hypot(y);
-        Outcome::new([f64::from(u8::from(success)), -far / SCALE, -motion / SCALE]).with_success(success)
+        Outcome::new([f64::from(u8::from(success)), -far / SCALE, -motion / SCALE])
+            .with_success(success)
+            .with_fault(physics.divergence())
     }
 
     fn observe(&self, params: &MazeParams, row: &mut [f32]) {
@@ -215,11 +217,19 @@ impl Environment for Maze {
 }
 
 impl Traceable for Maze {
+    fn physics(&self) -> &Physics {
+        &self.physics
+    }
+
     fn physics_mut(&mut self) -> &mut Physics {
         &mut self.physics
     }
 
-    fn follow(&mut self, _: &MazeParams, _: &RecordedEpisode) {
+    fn physics_steps(params: &MazeParams) -> u32 {
+        params.body.control_steps() * PHYSICS_STEPS
+    }
+
+    fn follow(&mut self, _: &MazeParams, _: &Start) {
         self.previous = xy(&self.physics);
     }
 }
