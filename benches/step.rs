@@ -1,6 +1,6 @@
 //! Control steps a second on one core, against a plain loop: `cargo bench --bench step [-- TASK…]`.
 //!
-//! Rows and episodes are kept in both; actions are drawn beforehand. Compare within one run: machines are noisy.
+//! Both keep rows, reward terms, episodes and scores and check that all is finite; actions are drawn beforehand. Compare within one run: machines are noisy.
 #![expect(clippy::print_stdout, reason = "a bench prints its results")]
 
 use std::sync::Arc;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
-use crate::env::{EnvCatalog, EnvironmentsPlugin, Simulation, SimulationConfig};
+use crate::env::{EnvCatalog, EnvError, EnvironmentsPlugin, Simulation, SimulationConfig};
 use crate::sim::{Action, Group, ObservationMode, Phase, Purpose, Rng, Seed, Throughput};
 use crate::task::{Registry, Task, TaskSet};
 
@@ -21,10 +21,11 @@ struct Speed {
     one_core: f64,
     /// The same on all cores.
     all_cores: f64,
-    /// Steps a second on one core with a picture each.
-    rgb_one_core: f64,
+    /// Steps a second of one thread with a picture each; none where they cannot be drawn. Mesa, which renders MuJoCo's
+    /// where there is no GPU, has threads of its own.
+    rgb_one_core: Option<f64>,
     /// The same on all cores.
-    rgb_all_cores: f64,
+    rgb_all_cores: Option<f64>,
     /// Time of a step on one core over that of MuJoCo's bare physics steps, for the tasks that it hosts.
     #[serde(skip_serializing_if = "Option::is_none")]
     over_bare: Option<f64>,
@@ -91,13 +92,14 @@ pub(super) fn run(words: &[String], json: bool) -> anyhow::Result<()> {
             speeds.insert(task.id.clone(), serde_json::to_value(&speed)?);
         } else {
             let percent = |share: f64| format!("{:.0} %", 100.0 * share);
+            let rgb = |speed: Option<f64>| speed.map_or("-".to_owned(), |speed| format!("{speed:.0}"));
             println!(
-                "{:<32} {:>12.0} {:>12.0} {:>10.0} {:>10.0}   {:>6} {:>6} {:>8} {:>6} {:>6} {:>6}  {:>9}",
+                "{:<32} {:>12.0} {:>12.0} {:>10} {:>10}   {:>6} {:>6} {:>8} {:>6} {:>6} {:>6}  {:>9}",
                 task.id,
                 speed.one_core,
                 speed.all_cores,
-                speed.rgb_one_core,
-                speed.rgb_all_cores,
+                rgb(speed.rgb_one_core),
+                rgb(speed.rgb_all_cores),
                 percent(speed.phases.act),
                 percent(speed.phases.step),
                 percent(speed.phases.observe),
@@ -120,8 +122,16 @@ fn measure_task(task: &Task, time: Duration) -> anyhow::Result<Speed> {
     let instances = instances(task)?;
     let (one_core, throughput) = measure(task, instances, ObservationMode::State, 1, time)?;
     let (all_cores, _) = measure(task, instances * cores, ObservationMode::State, cores, time)?;
-    let (rgb_one_core, _) = measure(task, DRAWN_INSTANCES, ObservationMode::StateRgb, 1, time)?;
-    let (rgb_all_cores, _) = measure(task, DRAWN_INSTANCES * cores, ObservationMode::StateRgb, cores, time)?;
+    let drawn = |threads| match measure(task, DRAWN_INSTANCES * threads, ObservationMode::StateRgb, threads, time) {
+        Ok((rgb, _)) => Ok(Some(rgb)),
+        Err(error @ EnvError::Pictures { .. }) => {
+            eprintln!("warning: {error}");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    };
+    let rgb_one_core = drawn(1)?;
+    let rgb_all_cores = if rgb_one_core.is_some() { drawn(cores)? } else { None };
     let whole = throughput.steps as f64 / one_core;
     let [act, step, observe, score, reset] = Phase::ALL.map(|phase| throughput.time(phase).as_secs_f64() / whole);
     let rest = (1.0 - act - step - observe - score - reset).max(0.0);
@@ -155,7 +165,7 @@ fn measure(
     observation: ObservationMode,
     threads: usize,
     time: Duration,
-) -> anyhow::Result<(f64, Throughput)> {
+) -> Result<(f64, Throughput), EnvError> {
     let seed = Seed::new(1);
     let mut simulation = Simulation::new(&SimulationConfig {
         tasks: Arc::from([task.clone()]),

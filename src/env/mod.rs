@@ -4,6 +4,7 @@
 //! tensor and no Bevy system; [`EnvPlugin`] supplies all of that once.
 
 pub mod arcade;
+pub mod box2d;
 mod catalog;
 pub mod conformity;
 mod instances;
@@ -49,7 +50,7 @@ pub trait Environment: Component<Mutability = Mutable> + Clone + Serialize + Des
     /// The name that rows of `tasks/*.ron` refer to in `environment`.
     const NAME: &'static str;
 
-    /// Typical time of one step, ns; decides from how many instances on stepping is spread over threads.
+    /// Typical time of one step, ns: a first guess, until measured, of how many instances are worth another thread.
     const STEP_NANOS: u64 = 1_000;
 
     /// Fields of observation and action, control rate, reward terms.

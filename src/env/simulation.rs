@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bevy::prelude::*;
 
-use super::{EnvCatalog, EnvError, HostedTask, HostedTasks, arcade, spawn_instance};
+use super::{EnvCatalog, EnvError, HostedTask, HostedTasks, arcade, box2d, spawn_instance};
 use crate::sim::{
     Action, ActiveGroup, Group, InstanceId, InstanceTask, ObservationMode, Seed, SimPlugin, TaskTable, Throughput,
     control_step, start_episodes,
@@ -16,7 +16,7 @@ pub struct EnvironmentsPlugin;
 
 impl Plugin for EnvironmentsPlugin {
     fn build(&self, app: &mut App) {
-        app.add_plugins(arcade::ArcadePlugin);
+        app.add_plugins((arcade::ArcadePlugin, box2d::Box2DPlugin));
         #[cfg(feature = "mujoco")]
         app.add_plugins(super::mujoco::MujocoPlugin);
     }

@@ -7,6 +7,7 @@ use super::{Domain, Task};
 /// The tables built into the program: (file name, text).
 const TABLES: &[(&str, &str)] = &[
     ("miniarcade.ron", include_str!("../../tasks/miniarcade.ron")),
+    ("box2d.ron", include_str!("../../tasks/box2d.ron")),
     ("dmcontrol.ron", include_str!("../../tasks/dmcontrol.ron")),
     ("dmcontrol_ext.ron", include_str!("../../tasks/dmcontrol_ext.ron")),
     ("mujoco.ron", include_str!("../../tasks/mujoco.ron")),

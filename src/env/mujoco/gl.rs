@@ -6,6 +6,7 @@
 #![expect(unsafe_code, reason = "OpenGL is reached through C libraries that are opened at run time")]
 
 use std::env;
+use std::error::Error as _;
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::ptr::null_mut;
 use std::sync::OnceLock;
@@ -59,6 +60,7 @@ const OSMESA_PACKAGES: &str = "libosmesa6";
 /// Whoever draws on this machine; lives as long as the process.
 pub(super) struct Gl {
     interface: Interface,
+    /// Name of what draws, as OpenGL gives it.
     renderer: String,
 }
 
@@ -100,11 +102,6 @@ impl Gl {
             },
             Some(_) => Err(GlError::Unknown { value: chosen.unwrap_or_default().to_owned() }),
         }
-    }
-
-    /// Name of what draws, as OpenGL gives it.
-    pub(super) fn renderer(&self) -> &str {
-        &self.renderer
     }
 
     /// Does the CPU draw?
@@ -408,10 +405,15 @@ fn load(names: &[&str]) -> Result<&'static Library, String> {
         // SAFETY: the initializers of a graphics library are meant to run when it is opened.
         match unsafe { Library::new(*name) } {
             Ok(library) => return Ok(Box::leak(Box::new(library))),
-            Err(error) => reason = error.to_string(),
+            Err(error) => reason = what_the_loader_says(&error),
         }
     }
     Err(reason)
+}
+
+/// The cause below an error of `libloading`, which only names the call.
+fn what_the_loader_says(error: &libloading::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// The function called `name`.
@@ -421,7 +423,9 @@ fn load(names: &[&str]) -> Result<&'static Library, String> {
 /// `F` is its type.
 unsafe fn symbol<F: Copy + 'static>(library: &'static Library, name: &CStr) -> Result<F, String> {
     // SAFETY: the caller's promise.
-    unsafe { library.get::<F>(name.to_bytes_with_nul()) }.map(|found| *found).map_err(|error| error.to_string())
+    unsafe { library.get::<F>(name.to_bytes_with_nul()) }
+        .map(|found| *found)
+        .map_err(|error| what_the_loader_says(&error))
 }
 
 /// The function called `name` that an interface hands out, if it has it.

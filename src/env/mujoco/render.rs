@@ -47,7 +47,6 @@ pub(crate) struct Shot {
 
 /// Everything that draws MuJoCo tasks in this process.
 pub(crate) struct Studio {
-    gl: &'static Gl,
     seats: Box<[Mutex<Seat>]>,
     /// Written to while a stage is set up, which makes MuJoCo look OpenGL's functions up anew for all threads.
     lookup: RwLock<()>,
@@ -80,12 +79,7 @@ impl Studio {
 
     fn with_seats(gl: &'static Gl, count: usize) -> Result<Self, GlError> {
         let seat = |_| Ok(Mutex::new(Seat { stages: Vec::new(), context: gl.context()? }));
-        Ok(Self { gl, seats: (0..count).map(seat).collect::<Result<_, GlError>>()?, lookup: RwLock::new(()) })
-    }
-
-    /// Name of what draws, as OpenGL gives it.
-    pub(crate) fn renderer(&self) -> &str {
-        self.gl.renderer()
+        Ok(Self { seats: (0..count).map(seat).collect::<Result<_, GlError>>()?, lookup: RwLock::new(()) })
     }
 
     /// Draws an instance and hands the picture to `show`: `shot.size` rows of as many pixels, red, green, blue, from the
@@ -261,4 +255,118 @@ fn camera(view: View) -> mjvCamera {
         }
     }
     camera
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use image::ImageFormat;
+
+    use super::*;
+    use crate::env::mujoco::physics::Field;
+
+    const SIZE: usize = 224;
+
+    /// Who draws here; `None`, said, where nobody does.
+    fn gl() -> Option<&'static Gl> {
+        Gl::open().map_err(|error| eprintln!("skipped: {error}")).ok()
+    }
+
+    fn instance(model: &str) -> Physics {
+        let mut physics = Physics::new(&Model::load(model).expect("a stock model"));
+        physics.reset();
+        physics
+    }
+
+    fn picture(studio: &Studio, physics: &Physics, camera: usize) -> Vec<u8> {
+        studio.picture(physics, &Shot { view: View::Fixed(camera), size: SIZE }, <[u8]>::to_vec)
+    }
+
+    fn mean_difference(a: &[u8], b: &[u8]) -> f64 {
+        assert_eq!(a.len(), b.len());
+        a.iter().zip(b).map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>() / a.len() as f64
+    }
+
+    /// Drawn by the Python package `mujoco` 3.17.0 with OSMesa, each model in its default configuration:
+    /// `Renderer(model, 224, 224)`, `update_scene(data, camera=…)`, `render()`. Drivers may round otherwise.
+    #[test]
+    fn pictures_are_those_of_mujocos_own_package() {
+        let Some(gl) = gl() else { return };
+        let studio = Studio::with_seats(gl, 1).expect("a context");
+        let cases: [(&str, usize, usize, &[u8]); 3] = [
+            ("dm_control/cheetah.xml", 0, 1, include_bytes!("../../../tests/pictures/cheetah.png")),
+            ("dm_control/quadruped.xml", 2, 1, include_bytes!("../../../tests/pictures/quadruped.png")),
+            ("dm_control/reacher.xml", 0, 1, include_bytes!("../../../tests/pictures/reacher.png")),
+        ];
+        for (model, camera, other, png) in cases {
+            let expected = image::load_from_memory_with_format(png, ImageFormat::Png).expect("a picture").to_rgb8();
+            let physics = instance(model);
+            let right = mean_difference(&picture(&studio, &physics, camera), &expected);
+            assert!(right < 1.0, "{model}: {right} levels off");
+            let wrong = mean_difference(&picture(&studio, &physics, other), &expected);
+            assert!(wrong > 5.0, "{model}: another camera shows the same, {wrong} levels off");
+        }
+    }
+
+    #[test]
+    fn any_seat_on_any_thread_draws_the_same() {
+        let Some(gl) = gl() else { return };
+        let models = [("dm_control/walker.xml", 0), ("dm_control/acrobot.xml", 0), ("dm_control/finger.xml", 0)];
+        let alone = Studio::with_seats(gl, 1).expect("a context");
+        let expected: Vec<Vec<u8>> =
+            models.iter().map(|(model, camera)| picture(&alone, &instance(model), *camera)).collect();
+        drop(alone);
+        let studio = Studio::with_seats(gl, 3).expect("three contexts");
+        let drawn = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let (studio, expected, drawn) = (&studio, &expected, &drawn);
+                scope.spawn(move || {
+                    for turn in 0..6 {
+                        let index = (thread + turn) % models.len();
+                        let (model, camera) = models[index];
+                        let got = picture(studio, &instance(model), camera);
+                        assert!(got == expected[index], "{model} on thread {thread}");
+                        drawn.fetch_add(1, Ordering::Relaxed);
+                    }
+                });
+            }
+        });
+        assert_eq!(drawn.into_inner(), 24);
+        let used = studio.seats.iter().filter(|seat| !seat.lock().expect("a sound seat").stages.is_empty()).count();
+        assert!(used > 1, "one seat drew everything, so nothing was compared");
+    }
+
+    #[test]
+    fn what_an_instance_changes_in_its_model_is_seen_and_only_there() {
+        let Some(gl) = gl() else { return };
+        let studio = Studio::with_seats(gl, 1).expect("a context");
+        let (plain, mut changed) = (instance("dm_control/reacher.xml"), instance("dm_control/reacher.xml"));
+        let target = plain.model().geom("target").expect("the reacher has a target");
+        changed.set_field(Field::GeomPos, target.index(), &[0.1, 0.1, 0.01]);
+        changed.settle_state();
+        let before = picture(&studio, &plain, 0);
+        assert!(mean_difference(&picture(&studio, &changed, 0), &before) > 0.1);
+        assert!(picture(&studio, &plain, 0) == before);
+    }
+
+    #[test]
+    fn a_free_camera_sees_what_it_looks_at() {
+        let Some(gl) = gl() else { return };
+        let studio = Studio::with_seats(gl, 1).expect("a context");
+        let ball = Model::from_xml(
+            "ball",
+            "<mujoco><worldbody><light pos='0 0 3'/><geom type='sphere' size='0.5' pos='2 3 1' rgba='1 0 0 1'/></worldbody></mujoco>",
+        );
+        let mut physics = Physics::new(&ball.expect("a well-formed model"));
+        physics.reset();
+        let view = |lookat| View::Free { lookat, distance: 4.0, azimuth_deg: 90.0, elevation_deg: -45.0 };
+        let middle = |lookat| {
+            let middle = 3 * (SIZE / 2 * SIZE + SIZE / 2);
+            studio.picture(&physics, &Shot { view: view(lookat), size: SIZE }, |rgb| rgb[middle])
+        };
+        assert!(middle([2.0, 3.0, 1.0]) > 100, "the ball is red");
+        assert!(middle([-2.0, 3.0, 1.0]) < 50, "there is nothing beside it");
+    }
 }

@@ -1,0 +1,96 @@
+//! Exhaust particles: pictures show them, nothing else feels them.
+
+use rapier2d::prelude::Vector;
+use serde::{Deserialize, Serialize};
+
+use super::physics::{GRAVITY, STEP_SECS};
+use super::terrain::Point;
+
+/// Most particles that are kept. Drawn every agent step, a particle lives seven; both engines emit at most four a step.
+const CAPACITY: usize = 32;
+const RADIUS_M: f32 = 0.1;
+const RESTITUTION: f32 = 0.3;
+/// Mass of a particle, kg: main engine, side engines.
+const MASS_KG: [f32; 2] = [0.10996, 0.02199];
+
+/// One particle.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct Particle {
+    /// Position, m.
+    pub at: Point,
+    velocity: Point,
+    /// What is left of its life: starts at the engine's power, is spent below 0.
+    pub life: f32,
+}
+
+/// The particles in flight, oldest first.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Exhaust {
+    /// The particles.
+    pub particles: Vec<Particle>,
+}
+
+/// Which engine a particle comes from.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Engine {
+    /// The main engine.
+    Main,
+    /// A side engine.
+    Side,
+}
+
+impl Exhaust {
+    /// Forgets all.
+    pub(super) fn clear(&mut self) {
+        self.particles.clear();
+        self.particles.reserve(CAPACITY);
+    }
+
+    /// A new particle at a place with an impulse.
+    pub(super) fn emit(&mut self, engine: Engine, at: Vector, impulse: Vector, power: f32) {
+        if self.particles.len() == CAPACITY {
+            self.particles.remove(0);
+        }
+        let velocity = impulse / MASS_KG[engine as usize];
+        self.particles.push(Particle { at: at.into(), velocity: velocity.into(), life: power });
+    }
+
+    /// One step of flight and of bouncing on the ground.
+    pub(super) fn fall(&mut self, ground: &[Point]) {
+        for particle in &mut self.particles {
+            particle.velocity[1] -= GRAVITY * STEP_SECS;
+            particle.at[0] += particle.velocity[0] * STEP_SECS;
+            particle.at[1] += particle.velocity[1] * STEP_SECS;
+            let edge = ground.windows(2).find(|edge| (edge[0][0]..edge[1][0]).contains(&particle.at[0]));
+            if let Some(edge) = edge {
+                particle.bounce(edge[0], edge[1]);
+            }
+        }
+    }
+
+    /// What each picture takes from their lives; the oldest goes once spent.
+    pub(super) fn fade(&mut self) {
+        self.particles.iter_mut().for_each(|particle| particle.life -= 0.15);
+        let spent = self.particles.iter().take_while(|particle| particle.life < 0.0).count();
+        self.particles.drain(..spent);
+    }
+}
+
+impl Particle {
+    /// Keeps it above the edge from `left` to `right`; what hits faster than 1 m/s bounces.
+    fn bounce(&mut self, left: Point, right: Point) {
+        let along = [right[0] - left[0], right[1] - left[1]];
+        let length = along[0].hypot(along[1]);
+        let normal = [-along[1] / length, along[0] / length];
+        let height = (self.at[0] - left[0]) * normal[0] + (self.at[1] - left[1]) * normal[1];
+        let speed = self.velocity[0] * normal[0] + self.velocity[1] * normal[1];
+        if !(-1.0..RADIUS_M).contains(&height) || speed > 0.0 {
+            return;
+        }
+        let gained = if speed < -1.0 { -(1.0 + RESTITUTION) * speed } else { -speed };
+        for axis in 0..2 {
+            self.at[axis] += (RADIUS_M - height) * normal[axis];
+            self.velocity[axis] += gained * normal[axis];
+        }
+    }
+}
