@@ -7,8 +7,8 @@ use terrarium::env::conformity::{Comparison, RecordedTask, compare_task};
 use terrarium::sim::Seed;
 use terrarium::task::{Domain, Registry};
 
-/// Episodes of each policy: a third of those recorded, so that the test stays short.
-const EPISODES: u32 = 60;
+/// Episodes of each policy of a walker: a third of those recorded, so that the test stays short. Landers are quick.
+const WALKS: u32 = 60;
 /// Share of the figures of a walker's linear policies that agree at least. Starts on one ground are all but alike, so the
 /// episodes of a policy are few different courses, and which of them one takes hangs on the last bits.
 const OF_LINEAR_WALKS: f64 = 0.85;
@@ -36,8 +36,8 @@ fn every_task_conforms() {
     let mut problems = Vec::new();
     for task in registry.tasks().iter().filter(|task| task.domain == Domain::Box2D) {
         let recording = recorded.get(&task.id).expect("every task is recorded");
-        let compared = compare_task(task, recording, Some(EPISODES), Seed::new(1)).expect("they can be compared");
         let walks = task.environment == "walker";
+        let compared = compare_task(task, recording, walks.then_some(WALKS), Seed::new(1)).expect("comparable");
         let (mut agreeing, mut all) = (0, 0);
         for (policy, figures) in &compared.policies {
             let linear = policy.contains("linear");
@@ -46,7 +46,7 @@ fn every_task_conforms() {
                 if walks && linear && !start {
                     all += 1;
                     agreeing += usize::from(it.agrees);
-                } else if !it.agrees && !(walks && hangs_on_rare_falls(it)) {
+                } else if !(it.agrees || walks && hangs_on_rare_falls(it)) {
                     let found = format!("{} instead of {}, allowed {}", it.found, it.reference, it.allowed);
                     problems.push(format!("{} {policy} {}: {found}", task.id, it.figure));
                 }

@@ -77,7 +77,7 @@ fn robots_and_grounds_cover_as_much_as_the_references() {
         let colors: &[(&str, [u8; 3], [u8; 3], f64)] = if task.environment == "walker" {
             &[
                 ("hull", [127, 51, 229], [127, 51, 229], 0.1),
-                ("near legs", [128, 51, 102], [128, 51, 102], 0.4),
+                ("near legs", [77, 26, 51], [128, 51, 102], 0.25),
                 ("sky and clouds", [196, 196, 230], [255, 255, 255], 0.1),
             ]
         } else {

@@ -88,9 +88,9 @@ impl Particle {
             return;
         }
         let gained = if speed < -1.0 { -(1.0 + RESTITUTION) * speed } else { -speed };
-        for axis in 0..2 {
-            self.at[axis] += (RADIUS_M - height) * normal[axis];
-            self.velocity[axis] += gained * normal[axis];
+        for (axis, normal) in normal.into_iter().enumerate() {
+            self.at[axis] += (RADIUS_M - height) * normal;
+            self.velocity[axis] += gained * normal;
         }
     }
 }

@@ -7,8 +7,10 @@ use super::terrain::Point;
 use crate::paint::{CANVAS_SIZE, Canvas, Color};
 use crate::sim::{Purpose, Rng};
 
+/// Width and height of the reference's canvas, px.
+const CANVAS: f32 = 400.0;
 /// Pixels of the reference's canvas to pixels of ours.
-const SHRINK: f32 = CANVAS_SIZE as f32 / 400.0;
+const SHRINK: f32 = CANVAS_SIZE as f32 / CANVAS;
 /// Opacity of the goal's disc.
 const GOAL_ALPHA: u8 = 104;
 
@@ -39,11 +41,12 @@ pub(super) fn varied(base: [i32; 3], common: (i32, i32), each: (i32, i32), rng: 
     Color::rgb(r, g, b)
 }
 
-/// Pixel of a place.
+/// Pixel of a place: that of the reference's canvas, where it cuts off and draws upside down, seen in ours.
 fn pixel([x, y]: Point) -> (i32, i32) {
-    const SCALE: f32 = CANVAS_SIZE as f32 / SIZE_M;
-    let clamp = |pixels: f32| pixels.clamp(-1e4, 1e4).round() as i32;
-    (clamp(x * SCALE), clamp((SIZE_M - y) * SCALE))
+    const SCALE: f32 = CANVAS / SIZE_M;
+    let cut = |meters: f32| (meters * SCALE).clamp(-1e4, 1e4).trunc();
+    let shrunk = |pixel: f32| ((pixel + 0.5) * SHRINK).floor() as i32;
+    (shrunk(cut(x)), shrunk(CANVAS - 1.0 - cut(y)))
 }
 
 /// The ground below the sky.

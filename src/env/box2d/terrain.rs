@@ -15,7 +15,7 @@ pub(super) const SPACING_M: f32 = 14.0 / 30.0;
 /// Height of level ground, m.
 pub(super) const LEVEL_M: f32 = 10.0 / 3.0;
 const CORNERS: usize = 200;
-/// At most two blocks to an obstacle of two corners and a stretch of five.
+/// At most two blocks to an obstacle of two corners and a section of grass of five.
 const MAX_BLOCKS: usize = 2 * CORNERS / 7;
 const FRICTION: f32 = 2.5;
 /// Corners before the ground may change.
@@ -174,9 +174,9 @@ fn hit_block(from: Point, ray: Point, [low, high]: &[Point; 2]) -> Option<f32> {
     (enter <= leave && (0.0..=1.0).contains(&enter)).then_some(enter)
 }
 
-/// What a stretch of obstacle ground is.
+/// What a section of obstacle ground is.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Stretch {
+enum Section {
     Grass,
     Stump,
     Pit,
@@ -193,19 +193,19 @@ impl Terrain {
 
     fn obstacles(&mut self, rng: &mut Rng) {
         let mut walk = Walk::new();
-        let (mut stretch, mut fresh, mut left) = (Stretch::Grass, false, START_PAD as i32);
+        let (mut section, mut fresh, mut left) = (Section::Grass, false, START_PAD as i32);
         let mut level = walk.y;
         for i in 0..CORNERS {
             let x = i as f32 * SPACING_M;
             let y = walk.y as f32;
-            match stretch {
-                Stretch::Grass if !fresh => walk.step(i, (0.8, 0.01, 1.0), 1.5, rng),
-                Stretch::Stump if fresh => {
+            match section {
+                Section::Grass if !fresh => walk.step(i, (0.8, 0.01, 1.0), 1.5, rng),
+                Section::Stump if fresh => {
                     left = rng.integer(2, 3);
                     let size = left as f32 * SPACING_M;
                     self.blocks.push([[x, y], [x + size, y + 0.75 * size]]);
                 }
-                Stretch::Pit if fresh => {
+                Section::Pit if fresh => {
                     left = rng.integer(2, 3);
                     for x in [x, x + left as f32 * SPACING_M] {
                         self.blocks.push([[x, y - 3.0 * SPACING_M], [x + SPACING_M, y]]);
@@ -213,18 +213,18 @@ impl Terrain {
                     left += 2;
                     level = walk.y;
                 }
-                Stretch::Pit => walk.y = if left > 1 { level - 3.0 * f64::from(SPACING_M) } else { level },
-                Stretch::Grass | Stretch::Stump => {}
+                Section::Pit => walk.y = if left > 1 { level - 3.0 * f64::from(SPACING_M) } else { level },
+                Section::Grass | Section::Stump => {}
             }
             fresh = false;
             self.heights.push(walk.y as f32);
             left -= 1;
             if left == 0 {
                 left = rng.integer(5, 9);
-                stretch = match stretch {
-                    Stretch::Grass if rng.chance(0.5) => Stretch::Stump,
-                    Stretch::Grass => Stretch::Pit,
-                    Stretch::Stump | Stretch::Pit => Stretch::Grass,
+                section = match section {
+                    Section::Grass if rng.chance(0.5) => Section::Stump,
+                    Section::Grass => Section::Pit,
+                    Section::Stump | Section::Pit => Section::Grass,
                 };
                 fresh = true;
             }

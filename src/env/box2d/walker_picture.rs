@@ -49,12 +49,18 @@ impl Camera {
     }
 
     fn place(&self, [x, y]: Point) -> (i32, i32) {
-        (self.column(x), CANVAS_SIZE - pixels(y))
+        (self.column(x), row(y))
     }
 }
 
+/// Pixels, cut off as the reference does.
 fn pixels(meters: f32) -> i32 {
-    (meters * SCALE).clamp(-1e5, 1e5).round() as i32
+    (meters * SCALE).clamp(-1e5, 1e5) as i32
+}
+
+/// Row of a height: the reference draws upside down and turns the picture.
+fn row(y: f32) -> i32 {
+    CANVAS_SIZE - 1 - pixels(y)
 }
 
 /// Everything: the camera moves, so nothing stays.
@@ -121,7 +127,7 @@ fn sky(camera: &Camera, rng: &mut Rng, canvas: &mut dyn Canvas) {
             let wide = f64::from(15.0 * SPACING_M);
             let x = center + wide * sin + rng.uniform(0.0, wide / 3.0);
             let y = 11.2 + wide / 3.0 * cos + rng.uniform(0.0, wide / 3.0);
-            (pixels(x as f32 - camera.scroll / 2.0), CANVAS_SIZE - pixels(y as f32))
+            (pixels(x as f32 - camera.scroll / 2.0), row(y as f32))
         });
         canvas.polygon(&corners, color);
         canvas.polygon_outline(&corners, 1, Color::WHITE);
