@@ -6,7 +6,7 @@ use bevy_egui::{EguiPrimaryContextPass, egui};
 use egui_plot::{FilledArea, Line, LineStyle, PlotUi, Points, VLine};
 
 use super::UiSystems;
-use super::picture::ShowGhost;
+use crate::view::ghost::ShowGhost;
 use super::status_panel::{SideRegion, Tab, tab_is_open};
 use super::theme;
 use crate::env::{Field, HostedTasks};
