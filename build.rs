@@ -15,6 +15,9 @@ fn main() {
         let lib = native("MUJOCO_DYNAMIC_LINK_DIR");
         require(lib.ancestors().nth(2), &lib.join("libmujoco.so"));
         add_rpath(&lib);
+        // The stock models of the tasks are unpacked beside the library.
+        let models = lib.ancestors().nth(2).unwrap_or(&lib).join("models");
+        println!("cargo::rustc-env=TERRARIUM_MODELS={}", models.display());
     }
 }
 

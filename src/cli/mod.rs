@@ -12,6 +12,8 @@ mod keys;
 mod report;
 mod rollout;
 mod tasks;
+#[cfg(feature = "mujoco")]
+mod trace;
 mod train;
 mod watch;
 
@@ -45,6 +47,9 @@ enum Command {
     /// Compare with the statistics of another implementation: `conform --help`.
     #[command(disable_help_flag = true)]
     Conform(Words),
+    /// Hold MuJoCo tasks against recorded episodes: `trace --help`.
+    #[command(disable_help_flag = true)]
+    Trace(Words),
     /// List the tasks this build knows.
     Tasks(tasks::TasksCommand),
     /// Measure speed.
@@ -68,6 +73,10 @@ pub fn main() -> ExitCode {
         Command::Report(command) => command.run().map(done),
         Command::Rollout(command) => rollout::run(&command.words, &eval::checkpoint_policy),
         Command::Conform(command) => conform::run(&command.words),
+        #[cfg(feature = "mujoco")]
+        Command::Trace(command) => trace::run(&command.words),
+        #[cfg(not(feature = "mujoco"))]
+        Command::Trace(_) => Err(absent("trace", "mujoco")),
         Command::Tasks(command) => command.run().map(done),
         Command::Bench(command) => command.run().map(done),
     };
@@ -124,7 +133,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 /// The error of a command whose part this build leaves out.
-#[cfg(not(feature = "learn"))]
+#[cfg(not(all(feature = "learn", feature = "mujoco")))]
 fn absent(command: &str, feature: &str) -> anyhow::Error {
     Misuse(format!("`terrarium {command}` needs the feature `{feature}`, which this build leaves out: build with --features {feature}")).into()
 }

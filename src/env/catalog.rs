@@ -64,6 +64,9 @@ pub enum EnvError {
 /// Parameters of one task, shared by its instances; the concrete type is the environment's `Params`.
 pub(super) type SharedParams = Arc<dyn Any + Send + Sync>;
 
+/// The environments that the feature `mujoco` adds.
+const MUJOCO_ENVIRONMENTS: &[&str] = &["dmcontrol"];
+
 /// What can be done with instances of one environment type.
 #[derive(Clone, Copy)]
 pub struct EnvHooks {
@@ -182,7 +185,9 @@ impl EnvCatalog {
                 serde_json::to_value(state).map_err(|problem| problem.to_string())
             },
             restore: |world, entity, saved| {
-                let state: E = serde_json::from_value(saved).map_err(|problem| problem.to_string())?;
+                let mut state: E = serde_json::from_value(saved).map_err(|problem| problem.to_string())?;
+                let params = world.entity(entity).get::<Params<E>>().ok_or("the instance is gone")?;
+                state.revive(&params.0)?;
                 world.entity_mut(entity).insert(state);
                 Ok(())
             },
@@ -205,7 +210,7 @@ impl EnvCatalog {
         let hooks = *self.hooks.get(task.environment.as_str()).ok_or_else(|| EnvError::NotHosted {
             task: task.id.clone(),
             environment: task.environment.clone(),
-            hint: String::new(),
+            hint: hint(&task.environment),
         })?;
         let params = (hooks.parse)(task).map_err(|problem| EnvError::Params {
             task: task.id.clone(),
@@ -364,6 +369,15 @@ pub fn restore_instance(world: &mut World, entity: Entity, saved: InstanceState)
         frame.backdrop_episode = None;
     }
     Ok(())
+}
+
+/// Which build would host an environment that this one leaves out.
+fn hint(environment: &str) -> String {
+    if !cfg!(feature = "mujoco") && MUJOCO_ENVIRONMENTS.contains(&environment) {
+        "; build with --features mujoco".to_owned()
+    } else {
+        String::new()
+    }
 }
 
 fn concrete<E: Environment>(params: &SharedParams) -> Arc<E::Params> {

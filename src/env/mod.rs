@@ -7,6 +7,8 @@ pub mod arcade;
 mod catalog;
 pub mod conformity;
 mod layout;
+#[cfg(feature = "mujoco")]
+pub mod mujoco;
 mod plain_loop;
 mod plugin;
 pub mod policy;
@@ -53,6 +55,16 @@ pub trait Environment: Component<Mutability = Mutable> + Clone + Serialize + Des
 
     /// A new instance. The harness calls [`Environment::reset`] before the first step.
     fn new(params: &Self::Params, rng: &mut Rng) -> Self;
+
+    /// Called on an instance that was read back, before its first use: the place to rebuild what lives outside of its
+    /// plain state (a library's memory, say).
+    ///
+    /// # Errors
+    ///
+    /// A sentence when the state is not one of this task.
+    fn revive(&mut self, _params: &Self::Params) -> Result<(), String> {
+        Ok(())
+    }
 
     /// Starts the next episode.
     fn reset(&mut self, params: &Self::Params, rng: &mut Rng);

@@ -18,6 +18,8 @@ pub struct EnvironmentsPlugin;
 impl Plugin for EnvironmentsPlugin {
     fn build(&self, app: &mut App) {
         app.add_plugins(arcade::ArcadePlugin);
+        #[cfg(feature = "mujoco")]
+        app.add_plugins(super::mujoco::MujocoPlugin);
     }
 }
 

@@ -5,7 +5,10 @@ use serde::Deserialize;
 use super::{Domain, Task};
 
 /// The tables built into the program: (file name, text).
-const TABLES: &[(&str, &str)] = &[("miniarcade.ron", include_str!("../../tasks/miniarcade.ron"))];
+const TABLES: &[(&str, &str)] = &[
+    ("miniarcade.ron", include_str!("../../tasks/miniarcade.ron")),
+    ("dmcontrol.ron", include_str!("../../tasks/dmcontrol.ron")),
+];
 
 /// A table of tasks that cannot be used.
 #[derive(Debug, thiserror::Error)]

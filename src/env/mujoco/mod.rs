@@ -1,0 +1,29 @@
+//! MuJoCo in the process: one shared model a task, one `mjData` an instance.
+//!
+//! A domain lives in one file below [`dmcontrol`]; it says how an episode starts, what is seen and what is rewarded.
+//! [`model`] finds and loads models, [`physics`] steps an instance of one in the control suite's order.
+
+mod dmcontrol;
+mod model;
+mod physics;
+mod randomize;
+mod row;
+mod tolerance;
+pub mod trace;
+
+pub use model::{Model, ModelError};
+pub use physics::Physics;
+pub use tolerance::{Sigmoid, Tolerance};
+
+use bevy::prelude::*;
+
+use super::EnvPlugin;
+
+/// Hosts every MuJoCo environment.
+pub struct MujocoPlugin;
+
+impl Plugin for MujocoPlugin {
+    fn build(&self, app: &mut App) {
+        app.add_plugins(EnvPlugin::<dmcontrol::DmControl>::default());
+    }
+}

@@ -1,0 +1,376 @@
+//! Models: found by name, loaded once, shared by every instance and never changed.
+#![expect(unsafe_code, reason = "MuJoCo is a C library; its arrays are read through pointers")]
+
+use std::collections::BTreeMap;
+use std::ffi::CString;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, Once, PoisonError, Weak};
+
+use mujoco_rs::mujoco_c::{mj_name2id, mjModel, mjtJoint, mjtObj, mju_user_warning};
+use mujoco_rs::wrappers::mj_auxiliary::MjVfs;
+use mujoco_rs::wrappers::mj_editing::{MjSpec, SpecObject};
+use mujoco_rs::wrappers::mj_model::MjModel;
+
+/// Models of our own, by the name that tasks give: (name, MJCF). They may include `./common/*.xml` of the control suite.
+const OWN: &[(&str, &str)] = &[];
+
+/// Where `./x setup` unpacks the stock models, unless the variable of that name says otherwise at run time.
+const MODELS_VARIABLE: &str = "TERRARIUM_MODELS";
+
+/// A model that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// The file of a stock model is not there.
+    #[error("the MuJoCo models are not set up ({} is missing): run ./x setup", path.display())]
+    Missing {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// MuJoCo refuses the model.
+    #[error("MuJoCo cannot load the model {model}: {problem}")]
+    Refused {
+        /// The model.
+        model: String,
+        /// What MuJoCo says.
+        problem: String,
+    },
+    /// The model lacks an element that a task needs.
+    #[error("the model {model} has no {kind} called {name:?}")]
+    NoSuch {
+        /// The model.
+        model: String,
+        /// What is looked for, such as `body`.
+        kind: &'static str,
+        /// The name that is not there.
+        name: String,
+    },
+}
+
+/// A loaded model, shared by all instances of all tasks that use it.
+pub struct Model {
+    name: String,
+    raw: MjModel,
+}
+
+/// A model before it is compiled.
+pub struct Draft(MjSpec);
+
+impl Draft {
+    /// Takes the element of that kind and name out, with what belongs to it and what refers to it.
+    ///
+    /// # Errors
+    ///
+    /// A sentence when there is none.
+    pub(crate) fn remove(&mut self, kind: Removable, name: &str) -> Result<(), String> {
+        let missing = || format!("it has no {kind:?} called {name:?}");
+        // SAFETY: no other reference into the draft exists, and none is kept.
+        let removed = unsafe {
+            match kind {
+                Removable::Body => self.0.body_mut(name).ok_or_else(missing)?.delete(),
+                Removable::Geom => self.0.geom_mut(name).ok_or_else(missing)?.delete(),
+                Removable::Sensor => self.0.sensor_mut(name).ok_or_else(missing)?.delete(),
+                Removable::Site => self.0.site_mut(name).ok_or_else(missing)?.delete(),
+            }
+        };
+        removed.map_err(|problem| problem.to_string())
+    }
+
+    /// Gives a geom another size.
+    ///
+    /// # Errors
+    ///
+    /// A sentence when there is none of that name.
+    pub(crate) fn set_geom_size(&mut self, name: &str, size: [f64; 3]) -> Result<(), String> {
+        let geom = self.0.geom_mut(name).ok_or_else(|| format!("it has no geom called {name:?}"))?;
+        *geom.size_mut() = size;
+        Ok(())
+    }
+
+    /// Makes a site invisible.
+    ///
+    /// # Errors
+    ///
+    /// A sentence when there is none of that name.
+    pub(crate) fn hide_site(&mut self, name: &str) -> Result<(), String> {
+        let site = self.0.site_mut(name).ok_or_else(|| format!("it has no site called {name:?}"))?;
+        site.rgba_mut()[3] = 0.0;
+        Ok(())
+    }
+}
+
+/// What a [`Draft`] can lose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Removable {
+    Body,
+    Geom,
+    Sensor,
+    Site,
+}
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $id:ident),*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) struct $id(usize);
+
+        impl $id {
+            /// Its number in the model.
+            #[inline]
+            pub(crate) fn index(self) -> usize {
+                self.0
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// A body of a model.
+    Body,
+    /// A geom of a model.
+    Geom,
+    /// A site of a model.
+    Site
+}
+
+/// A joint of a model, and where its values stand.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Joint {
+    /// What motion it allows.
+    pub(crate) kind: JointKind,
+    /// Index of its first position.
+    pub(crate) position: usize,
+    /// Index of its first velocity.
+    pub(crate) velocity: usize,
+    /// Its range, if it is limited: m or rad.
+    pub(crate) range: Option<(f64, f64)>,
+}
+
+/// What motion a joint allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum JointKind {
+    /// Six degrees of freedom: position and quaternion.
+    Free,
+    /// Rotation: quaternion.
+    Ball,
+    /// Translation along an axis.
+    Slide,
+    /// Rotation about an axis.
+    Hinge,
+}
+
+/// A sensor of a model: where its readings stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sensor {
+    start: usize,
+    width: usize,
+}
+
+impl Sensor {
+    /// Its entries in the sensor data.
+    #[inline]
+    pub(crate) fn entries(self) -> std::ops::Range<usize> {
+        self.start..self.start + self.width
+    }
+}
+
+impl Model {
+    /// The model called `name`: one of our own, or a stock model by its path below the models folder, such as
+    /// `dm_control/walker.xml`. A model in use is loaded once.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError`] when it is not there or MuJoCo refuses it.
+    pub fn load(name: &str) -> Result<Arc<Self>, ModelError> {
+        Self::load_edited(name, "", |_| Ok(()))
+    }
+
+    /// The same with changes made before it is compiled. `variant` names the changes: equal names must mean equal changes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::load`], and what `edit` returns: the sentence says what is wrong.
+    pub fn load_edited(
+        name: &str,
+        variant: &str,
+        edit: impl FnOnce(&mut Draft) -> Result<(), String>,
+    ) -> Result<Arc<Self>, ModelError> {
+        static LOADED: Mutex<BTreeMap<String, Weak<Model>>> = Mutex::new(BTreeMap::new());
+        let key = if variant.is_empty() { name.to_owned() } else { format!("{name} ({variant})") };
+        let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(model) = loaded.get(&key).and_then(Weak::upgrade) {
+            return Ok(model);
+        }
+        silence_warnings();
+        let refused = |problem: String| ModelError::Refused { model: key.clone(), problem };
+        let mut draft = Draft(parse(name)?);
+        edit(&mut draft).map_err(refused)?;
+        let raw = draft.0.compile().map_err(|problem| refused(problem.to_string()))?;
+        let model = Arc::new(Self { name: key.clone(), raw });
+        loaded.insert(key, Arc::downgrade(&model));
+        Ok(model)
+    }
+
+    /// The model in `text`, an MJCF document, for tests and tools. Not kept for others.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Refused`] when MuJoCo cannot load it.
+    pub fn from_xml(name: &str, text: &str) -> Result<Arc<Self>, ModelError> {
+        silence_warnings();
+        let raw = MjSpec::from_xml_string(text)
+            .and_then(|mut spec| spec.compile())
+            .map_err(|problem| ModelError::Refused { model: name.to_owned(), problem: problem.to_string() })?;
+        Ok(Arc::new(Self { name: name.to_owned(), raw }))
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Length of a physics step, s.
+    pub fn timestep(&self) -> f64 {
+        self.raw().opt.timestep
+    }
+
+    /// MuJoCo's own structure.
+    pub(crate) fn raw(&self) -> &mjModel {
+        self.raw.ffi()
+    }
+
+    /// The body called `name`.
+    pub(crate) fn body(&self, name: &str) -> Result<Body, ModelError> {
+        self.find(mjtObj::mjOBJ_BODY, "body", name).map(Body)
+    }
+
+    /// The geom called `name`.
+    pub(crate) fn geom(&self, name: &str) -> Result<Geom, ModelError> {
+        self.find(mjtObj::mjOBJ_GEOM, "geom", name).map(Geom)
+    }
+
+    /// The site called `name`.
+    pub(crate) fn site(&self, name: &str) -> Result<Site, ModelError> {
+        self.find(mjtObj::mjOBJ_SITE, "site", name).map(Site)
+    }
+
+    /// The joint called `name`.
+    pub(crate) fn joint(&self, name: &str) -> Result<Joint, ModelError> {
+        Ok(self.joint_at(self.find(mjtObj::mjOBJ_JOINT, "joint", name)?))
+    }
+
+    /// The sensor called `name`.
+    pub(crate) fn sensor(&self, name: &str) -> Result<Sensor, ModelError> {
+        let index = self.find(mjtObj::mjOBJ_SENSOR, "sensor", name)?;
+        let raw = self.raw();
+        // SAFETY: the arrays have one entry a sensor.
+        let (starts, widths) = unsafe { (array(raw.sensor_adr, raw.nsensor), array(raw.sensor_dim, raw.nsensor)) };
+        Ok(Sensor { start: starts[index] as usize, width: widths[index] as usize })
+    }
+
+    /// Every joint, in order.
+    pub(crate) fn joints(&self) -> impl Iterator<Item = Joint> {
+        (0..self.raw().njnt as usize).map(|index| self.joint_at(index))
+    }
+
+    /// Size of a geom as the model has it: radius, half lengths, by its shape, m.
+    pub(crate) fn geom_size(&self, geom: Geom) -> [f64; 3] {
+        // SAFETY: the array has three entries a geom.
+        unsafe { array(self.raw().geom_size, 3 * self.raw().ngeom) }.as_chunks().0[geom.0]
+    }
+
+    /// Control range of every actuator.
+    pub(crate) fn control_ranges(&self) -> &[[f64; 2]] {
+        // SAFETY: the array has two entries an actuator.
+        unsafe { array(self.raw().actuator_ctrlrange, 2 * self.raw().nu) }.as_chunks().0
+    }
+
+    /// Positions and velocities of the default configuration have these widths.
+    pub(crate) fn widths(&self) -> (usize, usize) {
+        (self.raw().nq as usize, self.raw().nv as usize)
+    }
+
+    fn joint_at(&self, index: usize) -> Joint {
+        let raw = self.raw();
+        // SAFETY: the arrays have one entry a joint, the ranges two.
+        let (kinds, limited, positions, velocities, ranges) = unsafe {
+            (
+                array(raw.jnt_type, raw.njnt),
+                array(raw.jnt_limited, raw.njnt),
+                array(raw.jnt_qposadr, raw.njnt),
+                array(raw.jnt_dofadr, raw.njnt),
+                array(raw.jnt_range, 2 * raw.njnt).as_chunks::<2>().0,
+            )
+        };
+        let kind = match kinds[index] as u32 {
+            kind if kind == mjtJoint::mjJNT_FREE as u32 => JointKind::Free,
+            kind if kind == mjtJoint::mjJNT_BALL as u32 => JointKind::Ball,
+            kind if kind == mjtJoint::mjJNT_SLIDE as u32 => JointKind::Slide,
+            _ => JointKind::Hinge,
+        };
+        Joint {
+            kind,
+            position: positions[index] as usize,
+            velocity: velocities[index] as usize,
+            range: limited[index].then_some((ranges[index][0], ranges[index][1])),
+        }
+    }
+
+    fn find(&self, object: mjtObj, kind: &'static str, name: &str) -> Result<usize, ModelError> {
+        let text = CString::new(name).unwrap_or_default();
+        // SAFETY: the model and the text outlive the call.
+        let index = unsafe { mj_name2id(self.raw(), object as i32, text.as_ptr()) };
+        usize::try_from(index).map_err(|_| ModelError::NoSuch { model: self.name.clone(), kind, name: name.to_owned() })
+    }
+}
+
+impl fmt::Debug for Model {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Model").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// The folder of the stock models.
+pub(crate) fn models_folder() -> PathBuf {
+    std::env::var_os(MODELS_VARIABLE).map_or_else(|| PathBuf::from(env!("TERRARIUM_MODELS")), PathBuf::from)
+}
+
+fn parse(name: &str) -> Result<MjSpec, ModelError> {
+    let folder = models_folder();
+    let refused =
+        |problem: &dyn fmt::Display| ModelError::Refused { model: name.to_owned(), problem: problem.to_string() };
+    let own = OWN.iter().find(|(own, _)| *own == name);
+    let path = if own.is_some() { folder.join("dm_control").join(name) } else { folder.join(name) };
+    let needed = if own.is_some() { folder.join("dm_control/common/materials.xml") } else { path.clone() };
+    if !needed.is_file() {
+        return Err(ModelError::Missing { path: needed });
+    }
+    let Some((_, text)) = own else {
+        return MjSpec::from_xml(&path).map_err(|problem| refused(&problem));
+    };
+    // As if it lay among the stock models, so that it can include what they share.
+    let mut files = MjVfs::new();
+    files.add_from_buffer(&path, text.as_bytes()).map_err(|problem| refused(&problem))?;
+    MjSpec::from_xml_vfs(&path, &files).map_err(|problem| refused(&problem))
+}
+
+/// Keeps MuJoCo from writing warnings to the terminal and a file: each instance's own counts are read instead.
+fn silence_warnings() {
+    unsafe extern "C" fn ignore(_: *const std::ffi::c_char) {}
+    static ONCE: Once = Once::new();
+    // SAFETY: done once, before the first model of the process is loaded and so before anything can warn.
+    ONCE.call_once(|| unsafe { mju_user_warning = Some(ignore) });
+}
+
+/// `count` entries from `start`.
+///
+/// # Safety
+///
+/// They must be there for as long as the result is used.
+pub(super) unsafe fn array<'a, T>(start: *const T, count: i64) -> &'a [T] {
+    if count <= 0 || start.is_null() {
+        return &[];
+    }
+    // SAFETY: the caller's promise.
+    unsafe { std::slice::from_raw_parts(start, count as usize) }
+}
