@@ -13,9 +13,7 @@ use bevy::transform::TransformPlugin;
 use terrarium::env::physics_of;
 use terrarium::sim::{ACTION_DIM, Seed};
 use terrarium::task::Registry;
-use terrarium::train::messages::{
-    EncodeReply, OpenLoopPlan, PlanReply, PlannerAnswer, PlannerHandle, PlannerQuestion,
-};
+use terrarium::train::messages::{EncodeReply, OpenLoopPlan, PlanReply, PlannerAnswer, PlannerHandle, PlannerQuestion};
 use terrarium::view::{
     Agent, Clock, Ghost, GhostPart, Instances, Pace, Part, Scene, ScenePlugin, ShowGhost, ShowInside, Viewpoint,
     WorldPlugin, add_instances,

@@ -8,6 +8,8 @@ use std::time::Duration;
 use bevy::prelude::*;
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "mujoco")]
+use super::mujoco::Physics;
 use super::{Environment, Layout, plain_loop, plugin};
 use crate::paint::Canvas;
 use crate::sim::{
@@ -80,6 +82,8 @@ pub struct EnvHooks {
     copy: fn(&World, Entity, &mut World, Entity),
     draw: fn(&World, Entity, &mut dyn Canvas, Seed) -> bool,
     draw_backdrop: fn(&World, Entity, &mut dyn Canvas) -> bool,
+    #[cfg(feature = "mujoco")]
+    physics: fn(&World, Entity) -> Option<&Physics>,
     save: fn(&World, Entity) -> Result<serde_json::Value, String>,
     restore: fn(&mut World, Entity, serde_json::Value) -> Result<(), String>,
 }
@@ -180,6 +184,8 @@ impl EnvCatalog {
                 state.draw_backdrop(&params.0, canvas);
                 true
             },
+            #[cfg(feature = "mujoco")]
+            physics: |world, entity| world.get::<E>(entity)?.physics(),
             save: |world, entity| {
                 let state = world.entity(entity).get::<E>().ok_or("the instance is gone")?;
                 serde_json::to_value(state).map_err(|problem| problem.to_string())
@@ -369,6 +375,13 @@ pub fn restore_instance(world: &mut World, entity: Entity, saved: InstanceState)
         frame.backdrop_episode = None;
     }
     Ok(())
+}
+
+/// What MuJoCo holds of an instance, if MuJoCo simulates it.
+#[cfg(feature = "mujoco")]
+pub fn physics_of(world: &World, entity: Entity) -> Option<&Physics> {
+    let hooks = world.get::<Hooks>(entity)?;
+    (hooks.0.physics)(world, entity)
 }
 
 /// Which build would host an environment that this one leaves out.

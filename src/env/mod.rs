@@ -15,6 +15,8 @@ pub mod policy;
 mod simulation;
 pub mod statistics;
 
+#[cfg(feature = "mujoco")]
+pub use catalog::physics_of;
 pub use catalog::{
     EnvCatalog, EnvError, EnvHooks, HostedTask, HostedTasks, InstanceState, copy_instance, draw_backdrop,
     draw_instance, restore_instance, save_instance, spawn_instance,
@@ -81,6 +83,12 @@ pub trait Environment: Component<Mutability = Mutable> + Clone + Serialize + Des
     /// Paints the present state over the backdrop. `rng` feeds what flickers; equal states and generators give equal
     /// pictures.
     fn draw(&self, params: &Self::Params, canvas: &mut dyn Canvas, rng: &mut Rng);
+
+    /// What MuJoCo holds of this instance, for those that it simulates: their 3D scenes are made from it.
+    #[cfg(feature = "mujoco")]
+    fn physics(&self) -> Option<&mujoco::Physics> {
+        None
+    }
 
     /// Called after each picture that is an observation (one a reset, one a step), for tasks whose state depends on
     /// having been drawn.

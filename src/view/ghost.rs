@@ -30,12 +30,13 @@ pub(super) struct GhostPlugin;
 
 impl Plugin for GhostPlugin {
     fn build(&self, app: &mut App) {
-        app.insert_resource(ShowGhost(true)).add_systems(
-            Update,
-            (spawn, dismiss).chain().in_set(ViewSystems::Copy).run_if(resource_exists::<PlannerLink>),
-        )
-        .add_systems(PrepareStep, prepare)
-        .add_systems(RecordStep, record);
+        app.insert_resource(ShowGhost(true))
+            .add_systems(
+                Update,
+                (spawn, dismiss).chain().in_set(ViewSystems::Copy).run_if(resource_exists::<PlannerLink>),
+            )
+            .add_systems(PrepareStep, prepare)
+            .add_systems(RecordStep, record);
     }
 }
 

@@ -82,8 +82,7 @@ impl Orbit {
     /// Goes around the point; a drag over the picture's height is half a turn.
     pub fn turn(&mut self, drag: Vec2) {
         self.azimuth_rad -= drag.x * std::f32::consts::PI;
-        self.elevation_rad =
-            (self.elevation_rad - drag.y * std::f32::consts::PI).clamp(-STEEPEST_RAD, STEEPEST_RAD);
+        self.elevation_rad = (self.elevation_rad - drag.y * std::f32::consts::PI).clamp(-STEEPEST_RAD, STEEPEST_RAD);
     }
 
     /// Moves the point with the pointer; `drag` is in picture heights, y down.
@@ -104,7 +103,8 @@ impl Orbit {
 mod tests {
     use super::*;
 
-    const ORBIT: Orbit = Orbit { focus: Vec3::new(1.0, 2.0, 0.5), distance: 3.0, azimuth_rad: 0.4, elevation_rad: -0.3 };
+    const ORBIT: Orbit =
+        Orbit { focus: Vec3::new(1.0, 2.0, 0.5), distance: 3.0, azimuth_rad: 0.4, elevation_rad: -0.3 };
 
     #[test]
     fn the_camera_looks_at_the_point_with_z_up() {
@@ -138,8 +138,13 @@ mod tests {
 
     #[test]
     fn cameras_come_in_turn() {
-        let mut view =
-            Viewpoint { cameras: vec!["side".into(), "back".into()], camera: None, orbit: ORBIT, home: ORBIT, size: UVec2::ZERO };
+        let mut view = Viewpoint {
+            cameras: vec!["side".into(), "back".into()],
+            camera: None,
+            orbit: ORBIT,
+            home: ORBIT,
+            size: UVec2::ZERO,
+        };
         let names: Vec<String> = (0..4)
             .map(|_| {
                 view.next_camera();

@@ -10,10 +10,14 @@ mod randomize;
 mod row;
 mod tolerance;
 pub mod trace;
+#[cfg(feature = "view")]
+mod visible;
 
 pub use model::{Model, ModelError};
 pub use physics::Physics;
 pub use tolerance::{Sigmoid, Tolerance};
+#[cfg(feature = "view")]
+pub use visible::ContactForce;
 
 use bevy::prelude::*;
 

@@ -7,51 +7,38 @@ use bevy::light::Skybox;
 use bevy::pbr::{DistanceFog, FogFalloff};
 use bevy::prelude::*;
 use bevy::render::view::Msaa;
-use mujoco_rs::wrappers::mj_model::{MjModel, MjtJoint, MjtObjBase, MjtProjection};
+use mujoco_rs::wrappers::mj_model::{MjtObjBase, MjtProjection};
 
 use super::blueprint::Blueprint;
+use super::framing::Framing;
 use super::lights::{self, CANDELAS_OF_WHITE};
-use super::sync::vector;
+use super::sync::frame;
 use crate::env::mujoco::Physics;
 use crate::view::viewpoint::{FREE_FOV_RAD, Orbit, Viewpoint};
 
-/// Start of the free camera: heading and tilt, degrees.
+/// Start of the free camera where the model has none of its own: heading and tilt, degrees.
 const START_DEG: (f32, f32) = (115.0, -18.0);
 /// The same over an arena that is much larger than what moves in it.
 const ARENA_START_DEG: (f32, f32) = (80.0, -50.0);
-/// Distance of the start in extents of the model.
-const START_DISTANCE: f32 = 1.6;
-/// From so many times the size of what moves on, a scene is an arena.
-const ARENA: f32 = 6.0;
-/// Where fog begins and where nothing else is seen, in extents of the model.
+/// Beside the model's first camera, so that what is seen from the side has depth, degrees.
+const ASIDE_DEG: f32 = 22.0;
+/// Tilt at least and at most, degrees.
+const START_TILTS_DEG: (f32, f32) = (-60.0, -14.0);
+/// Distance of the start in extents of the scene.
+const START_DISTANCE: f32 = 1.45;
+/// Nearest that anything is seen, in extents.
+const NEAR: f32 = 0.01;
+/// Where fog begins and where nothing else is seen, in extents of the scene.
 const FOG: (f32, f32) = (8.0, 70.0);
-
-/// What the free camera goes along with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Follow(Option<usize>);
-
-impl Follow {
-    /// The first body that can go far, unless the whole arena is in view anyway.
-    pub(super) fn new(physics: &Physics) -> Self {
-        let model = physics.model().wrapped();
-        Self(traveler(model).filter(|_| !is_arena(physics)))
-    }
-
-    /// Where it is: height does not count, so that a jump looks like one.
-    pub(super) fn place(self, physics: &Physics) -> Vec3 {
-        self.0.map_or(Vec3::ZERO, |body| vector(physics.body_positions()[body]).with_z(0.0))
-    }
-}
 
 /// The view with which an instance starts.
 pub(super) fn viewpoint(physics: &Physics) -> Viewpoint {
     let model = physics.model().wrapped();
-    let (center, extent) = center_and_extent(model);
-    let follow = Follow::new(physics);
-    let (azimuth, elevation) = if is_arena(physics) { ARENA_START_DEG } else { START_DEG };
+    let framing = Framing::of(physics);
+    let (azimuth, elevation) = if framing.is_arena { ARENA_START_DEG } else { start(physics) };
     let home = Orbit {
-        focus: if follow.0.is_some() { Vec3::new(0.0, 0.0, center.z) } else { center },
-        distance: START_DISTANCE * extent,
+        focus: framing.center,
+        distance: START_DISTANCE * framing.extent,
         azimuth_rad: azimuth.to_radians(),
         elevation_rad: elevation.to_radians(),
     };
@@ -63,39 +50,22 @@ pub(super) fn viewpoint(physics: &Physics) -> Viewpoint {
     Viewpoint { cameras, camera: None, orbit: home, home, size: UVec2::ZERO }
 }
 
-/// The model's center and about how far it reaches, m.
-pub(super) fn center_and_extent(model: &MjModel) -> (Vec3, f32) {
-    (vector(model.stat().center), (model.stat().extent as f32).max(1e-3))
-}
-
-/// The first body with a joint that lets it go as far as it likes.
-fn traveler(model: &MjModel) -> Option<usize> {
-    let goes_far = |joint: usize| match model.jnt_type()[joint] {
-        MjtJoint::mjJNT_FREE => true,
-        MjtJoint::mjJNT_SLIDE => !model.jnt_limited()[joint],
-        _ => false,
-    };
-    (0..model.njnt() as usize).find(|&joint| goes_far(joint)).map(|joint| model.jnt_bodyid()[joint] as usize)
-}
-
-/// Whether what moves is small in its surroundings.
-fn is_arena(physics: &Physics) -> bool {
-    let model = physics.model().wrapped();
-    let Some(body) = traveler(model) else { return false };
-    let root = model.body_rootid()[body];
-    let (middle, _) = (vector(physics.body_positions()[body]), ());
-    let (places, _) = physics.geom_frames();
-    let size = (0..model.ngeom() as usize)
-        .filter(|&geom| model.body_rootid()[model.geom_bodyid()[geom] as usize] == root)
-        .map(|geom| vector(places[geom]).distance(middle) + model.geom_rbound()[geom] as f32)
-        .fold(0.0, f32::max);
-    center_and_extent(model).1 > ARENA * size
+/// Heading and tilt, degrees: near those of the model's first camera, which knows from where its scene is best seen.
+fn start(physics: &Physics) -> (f32, f32) {
+    let (_, rotations) = physics.camera_frames();
+    let Some(rotation) = rotations.first() else { return START_DEG };
+    let forward = *frame([0.0; 3], *rotation).forward();
+    let elevation = forward.z.clamp(-1.0, 1.0).asin().to_degrees();
+    // Seen from above there is no heading; up in the picture is ahead.
+    let ahead = if elevation < -75.0 { *frame([0.0; 3], *rotation).up() } else { forward };
+    let aside = if elevation < -75.0 { 0.0 } else { ASIDE_DEG };
+    let azimuth = ahead.y.atan2(ahead.x).to_degrees() + aside;
+    (azimuth, elevation.clamp(START_TILTS_DEG.0, START_TILTS_DEG.1))
 }
 
 /// The camera of a scene; it has no target yet.
-pub(super) fn spawn(world: &mut World, blueprint: &Blueprint, below: (ChildOf, RenderLayers)) -> Entity {
+pub(super) fn spawn(world: &mut World, blueprint: &Blueprint, extent: f32, below: (ChildOf, RenderLayers)) -> Entity {
     let model = blueprint.model.wrapped();
-    let (_, extent) = center_and_extent(model);
     let sky = Skybox { image: Some(blueprint.sky.clone()), brightness: CANDELAS_OF_WHITE, ..default() };
     let fog = DistanceFog {
         color: blueprint.horizon,
@@ -114,21 +84,20 @@ pub(super) fn spawn(world: &mut World, blueprint: &Blueprint, below: (ChildOf, R
 }
 
 /// Where the chosen camera is and how it projects.
-pub(super) fn pose(physics: &Physics, view: &Viewpoint, follow: Follow) -> (Transform, Projection) {
+pub(super) fn pose(physics: &Physics, view: &Viewpoint, framing: &Framing) -> (Transform, Projection) {
     let model = physics.model().wrapped();
-    let (_, extent) = center_and_extent(model);
-    let near = model.vis().map.znear * extent;
+    let near = NEAR * framing.extent;
     let perspective = |fov: f32| Projection::Perspective(PerspectiveProjection { fov, near, ..default() });
     let Some(camera) = view.camera else {
-        return (view.orbit.pose(follow.place(physics)), perspective(FREE_FOV_RAD));
+        return (view.orbit.pose(framing.followed(physics)), perspective(FREE_FOV_RAD));
     };
     let (places, rotations) = physics.camera_frames();
-    let pose = super::sync::frame(places[camera], rotations[camera]);
+    let pose = frame(places[camera], rotations[camera]);
     let height = model.cam_fovy()[camera] as f32;
     let projection = match model.cam_projection()[camera] {
         MjtProjection::mjPROJ_ORTHOGRAPHIC => Projection::Orthographic(OrthographicProjection {
             near,
-            far: 100.0 * extent,
+            far: 100.0 * framing.extent,
             scaling_mode: bevy::camera::ScalingMode::FixedVertical { viewport_height: height },
             ..OrthographicProjection::default_3d()
         }),

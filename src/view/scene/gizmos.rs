@@ -14,11 +14,11 @@ use crate::view::viewpoint::ShowInside;
 const CONTACT: Color = Color::srgb(1.0, 0.85, 0.2);
 const FORCE: Color = Color::srgb(1.0, 0.35, 0.3);
 const AXIS: Color = Color::srgb(0.35, 0.85, 1.0);
-/// Half the length of a joint's axis, in extents of the model.
+/// Half the length of a joint's axis, in extents of the scene.
 const AXIS_LENGTH: f32 = 0.06;
-/// Radius of a contact's ring, in extents of the model.
+/// Radius of a contact's ring, in extents of the scene.
 const CONTACT_RADIUS: f32 = 0.012;
-/// Longest arrow of a force, in extents of the model.
+/// Longest arrow of a force, in extents of the scene.
 const LONGEST_FORCE: f32 = 0.6;
 
 /// The lines drawn over scenes.
@@ -54,7 +54,9 @@ fn collect(world: &mut World) {
     let alone = selection.enlarged || instances.0.len() == 1;
     let instance = instances.selected(selection);
     let scene = world.get::<Scene>(instance).filter(|_| alone && show != ShowInside::default());
-    let found = scene.and_then(|scene| Some((scene.layers.clone(), lines(physics_of(world, instance)?, show))));
+    let found = scene.and_then(|scene| {
+        Some((scene.layers.clone(), lines(physics_of(world, instance)?, scene.framing.extent, show)))
+    });
     let (layers, lines) = found.unwrap_or_default();
     world.resource_mut::<Lines>().0 = lines;
     world.resource_mut::<GizmoConfigStore>().config_mut::<SceneGizmos>().0.render_layers = layers;
@@ -90,9 +92,8 @@ impl Line {
     }
 }
 
-fn lines(physics: &Physics, show: ShowInside) -> Vec<Line> {
+fn lines(physics: &Physics, extent: f32, show: ShowInside) -> Vec<Line> {
     let model = physics.model().wrapped();
-    let (_, extent) = super::cameras::center_and_extent(model);
     let mut lines = Vec::new();
     if show.joints {
         let (anchors, axes) = physics.joint_axes();

@@ -14,9 +14,9 @@ const LUX_OF_WHITE: f32 = PI * CANDELAS_OF_WHITE;
 /// distance, the model's do not.
 const RETREAT: f32 = 4.0;
 /// How much of the headlight is used: at full strength it leaves no shape to what it lights.
-const HEADLIGHT_SHARE: f32 = 0.45;
+const HEADLIGHT_SHARE: f32 = 0.55;
 /// How much of the light from everywhere is used.
-const AMBIENT_SHARE: f32 = 0.7;
+const AMBIENT_SHARE: f32 = 0.75;
 /// Bevy's biases against shadows on the caster itself suit scenes about so large, m.
 const USUAL_EXTENT_M: f32 = 6.0;
 

@@ -43,10 +43,8 @@ impl Mapping {
             Self::Flat { repeat, uniform } => {
                 let scale = if uniform { Vec2::ONE } else { shape.unit_scale().truncate() };
                 let factor = 0.5 * repeat / scale.max(Vec2::splat(1e-9));
-                let coordinates: Vec<[f32; 2]> = positions(mesh)
-                    .iter()
-                    .map(|&[x, y, _]| [factor.x * x - 0.5, -factor.y * y - 0.5])
-                    .collect();
+                let coordinates: Vec<[f32; 2]> =
+                    positions(mesh).iter().map(|&[x, y, _]| [factor.x * x - 0.5, -factor.y * y - 0.5]).collect();
                 mesh.insert_attribute(Mesh::ATTRIBUTE_UV_0, coordinates);
             }
             Self::Cube { uniform } => {
@@ -56,8 +54,10 @@ impl Mapping {
                 let scale = if uniform { Vec3::ONE } else { 1.0 / shape.unit_scale().max(Vec3::splat(1e-9)) };
                 let (corners, rest) = positions(mesh).as_chunks::<3>();
                 debug_assert!(rest.is_empty(), "corners come in threes");
-                let coordinates: Vec<[f32; 2]> =
-                    corners.iter().flat_map(|triangle| on_atlas(triangle.map(|corner| Vec3::from(corner) * scale))).collect();
+                let coordinates: Vec<[f32; 2]> = corners
+                    .iter()
+                    .flat_map(|triangle| on_atlas(triangle.map(|corner| Vec3::from(corner) * scale)))
+                    .collect();
                 mesh.insert_attribute(Mesh::ATTRIBUTE_UV_0, VertexAttributeValues::Float32x2(coordinates));
             }
         }

@@ -6,6 +6,7 @@
 
 mod blueprint;
 mod cameras;
+mod framing;
 mod ghost;
 mod gizmos;
 mod lights;
@@ -13,9 +14,9 @@ mod mapping;
 mod materials;
 mod shapes;
 mod sync;
-mod textures;
 #[cfg(test)]
 mod tests;
+mod textures;
 
 use std::f32::consts::FRAC_PI_2;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ use bevy::prelude::*;
 pub use blueprint::Part;
 
 use self::blueprint::{Blueprint, Blueprints};
-use self::cameras::Follow;
+use self::framing::Framing;
 use self::lights::{Lamp, LampKind};
 use super::ViewSystems;
 use super::selection::Instances;
@@ -62,7 +63,7 @@ pub struct Scene {
     parts: Vec<Entity>,
     ghost: Vec<(usize, Entity)>,
     lamps: Vec<PlacedLamp>,
-    follow: Follow,
+    framing: Framing,
 }
 
 /// Marks the ghost's copy of a [`Part`].
@@ -98,18 +99,16 @@ fn open(world: &mut World) {
         if !on_show || world.get::<Scene>(instance).is_some() {
             continue;
         }
-        let Some((model, follow)) = physics_of(world, instance).map(|physics| (Arc::clone(physics.model()), Follow::new(physics))) else {
-            continue;
-        };
-        let blueprint =
-            world.resource_scope(|world, mut blueprints: Mut<Blueprints>| blueprints.get(world, &model));
+        let Some(physics) = physics_of(world, instance) else { continue };
+        let (model, framing) = (Arc::clone(physics.model()), Framing::of(physics));
+        let blueprint = world.resource_scope(|world, mut blueprints: Mut<Blueprints>| blueprints.get(world, &model));
         // Layer 0 is the window's own.
-        let scene = build(world, blueprint, follow, RenderLayers::layer(place + 1));
+        let scene = build(world, blueprint, framing, RenderLayers::layer(place + 1));
         world.entity_mut(instance).insert(scene);
     }
 }
 
-fn build(world: &mut World, blueprint: Arc<Blueprint>, follow: Follow, layers: RenderLayers) -> Scene {
+fn build(world: &mut World, blueprint: Arc<Blueprint>, framing: Framing, layers: RenderLayers) -> Scene {
     let turned = Transform::from_rotation(y_up_from_z_up());
     let root = world.spawn((turned, Visibility::Visible, layers.clone())).id();
     let below = (ChildOf(root), layers.clone());
@@ -130,7 +129,7 @@ fn build(world: &mut World, blueprint: Arc<Blueprint>, follow: Follow, layers: R
         }
     }
     let model = blueprint.model.wrapped();
-    let (center, extent) = cameras::center_and_extent(model);
+    let Framing { center, extent, .. } = framing;
     let lamps: Vec<PlacedLamp> = (0..model.nlight() as usize)
         .filter_map(|light| {
             let lamp = Lamp::of(model, light, center, extent)?;
@@ -148,6 +147,6 @@ fn build(world: &mut World, blueprint: Arc<Blueprint>, follow: Follow, layers: R
         let pose = Transform::default().looking_to(direction, Vec3::Z);
         world.spawn((sun, lights::cascades(extent).build(), pose, below.clone()));
     }
-    let camera = cameras::spawn(world, &blueprint, below);
-    Scene { root, camera, layers, blueprint, parts, ghost, lamps, follow }
+    let camera = cameras::spawn(world, &blueprint, extent, below);
+    Scene { root, camera, layers, blueprint, parts, ghost, lamps, framing }
 }

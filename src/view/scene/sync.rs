@@ -28,7 +28,7 @@ pub(super) fn pose(world: &mut World) {
         let Some(physics) = physics_of(world, instance).filter(|_| view.size != UVec2::ZERO) else {
             continue;
         };
-        let (eye, projection) = cameras::pose(physics, view, scene.follow);
+        let (eye, projection) = cameras::pose(physics, view, &scene.framing);
         let plans = &scene.blueprint.plans;
         changes.extend(plans.iter().zip(&scene.parts).map(|(plan, &part)| place(physics, plan, part, eye.translation)));
         changes.extend(scene.lamps.iter().map(|lamp| place_lamp(physics, lamp)));
@@ -68,7 +68,8 @@ fn place(physics: &Physics, plan: &Plan, entity: Entity, eye: Vec3) -> Change {
             let (places, rotations) = physics.geom_frames();
             let mut pose = frame(places[geom], rotations[geom]);
             pose.scale = scale(plan, physics.geom_sizes()[geom]);
-            pose.translation += pose.rotation * follow(plan.endless, pose.rotation.inverse() * (eye - pose.translation));
+            pose.translation +=
+                pose.rotation * follow(plan.endless, pose.rotation.inverse() * (eye - pose.translation));
             Change::Place(entity, pose)
         }
         Part::Site(site) => {

@@ -10,8 +10,6 @@ use mujoco_rs::wrappers::mj_model::{MjModel, MjtTexture};
 
 /// Bytes of a pixel in our images.
 const CHANNELS: usize = 4;
-/// Largest side of a sky's face, px; the larger ones of models hold nothing finer.
-const SKY_SIDE: usize = 512;
 /// The sky of a model that has none: red, green, blue of zenith, horizon and what lies below.
 const PLAIN_SKY: [[f32; 3]; 3] = [[0.36, 0.55, 0.80], [0.82, 0.88, 0.94], [0.42, 0.45, 0.50]];
 
@@ -58,7 +56,8 @@ impl Pixels {
     fn halved(&self) -> Self {
         let (width, height) = ((self.width / 2).max(1), (self.height / 2).max(1));
         Self::generate(width, height, |x, y| {
-            let (x_ends, y_ends) = ([0, 1].map(|d| (2 * x + d).min(self.width - 1)), [0, 1].map(|d| (2 * y + d).min(self.height - 1)));
+            let (x_ends, y_ends) =
+                ([0, 1].map(|d| (2 * x + d).min(self.width - 1)), [0, 1].map(|d| (2 * y + d).min(self.height - 1)));
             let four = y_ends.map(|y| x_ends.map(|x| self.at(x, y)));
             [0, 1, 2, 3].map(|channel| {
                 let sum: u32 = four.iter().flatten().map(|pixel| u32::from(pixel[channel])).sum();
@@ -76,10 +75,6 @@ impl Pixels {
         })
     }
 
-    fn scaled_to(&self, side: usize) -> Self {
-        Self::generate(side, side, |x, y| self.at(x * self.width / side, y * self.height / side))
-    }
-
     fn image(&self, data: Vec<u8>) -> Image {
         let size = Extent3d { width: self.width as u32, height: self.height as u32, depth_or_array_layers: 1 };
         let mut image = Image::new_uninit(size, TextureDimension::D2, FORMAT, RenderAssetUsages::RENDER_WORLD);
@@ -87,14 +82,20 @@ impl Pixels {
         image
     }
 
-    /// A texture that repeats in both directions and stays calm in the distance.
-    pub(super) fn repeating(&self) -> Image {
+    /// The picture and its copies, each half as large as the one before, down to one pixel; and how many that are.
+    fn with_smaller_copies(&self) -> (Vec<u8>, u32) {
         let (mut data, mut levels, mut level) = (self.rgba.clone(), 1, self.clone());
         while level.width > 1 || level.height > 1 {
             level = level.halved();
             data.extend(&level.rgba);
             levels += 1;
         }
+        (data, levels)
+    }
+
+    /// A texture that repeats in both directions and stays calm in the distance.
+    pub(super) fn repeating(&self) -> Image {
+        let (data, levels) = self.with_smaller_copies();
         let mut image = self.image(data);
         image.texture_descriptor.mip_level_count = levels;
         image.sampler = ImageSampler::Descriptor(ImageSamplerDescriptor {
@@ -130,17 +131,16 @@ impl Sky {
     /// The model's sky, or a plain one.
     pub(super) fn of(model: &MjModel) -> Self {
         let texture = model.tex_type().iter().position(|&kind| kind == MjtTexture::mjTEXTURE_SKYBOX);
-        texture.and_then(|texture| Pixels::of(model, texture)).map_or_else(Self::plain, |pixels| {
-            let side = pixels.width.min(SKY_SIDE);
-            Self::from_faces(&pixels.faces().map(|face| face.scaled_to(side)))
-        })
+        let pixels = texture.and_then(|texture| Pixels::of(model, texture));
+        pixels.map_or_else(Self::plain, |pixels| Self::from_faces(&pixels.faces()))
     }
 
     fn plain() -> Self {
         let side = 64;
         let color = |height: f32| {
             let [zenith, horizon, below] = PLAIN_SKY.map(Vec3::from);
-            let (end, share) = if height > 0.0 { (zenith, height.powf(0.6)) } else { (below, (-8.0 * height).min(1.0)) };
+            let (end, share) =
+                if height > 0.0 { (zenith, height.powf(0.6)) } else { (below, (-8.0 * height).min(1.0)) };
             horizon.lerp(end, share).extend(1.0).to_array().map(|x| (255.0 * x).round() as u8)
         };
         let unit = |index: usize| (2.0 * index as f32 + 1.0) / side as f32 - 1.0;
@@ -167,13 +167,23 @@ impl Sky {
                 5 => (&faces[4], true),
                 _ => (&faces[place], true),
             };
-            Pixels::generate(side, side, |x, y| {
-                if upright { face.at(side - 1 - x, y) } else { face.at(x, side - 1 - y) }
-            })
+            Pixels::generate(
+                side,
+                side,
+                |x, y| {
+                    if upright { face.at(side - 1 - x, y) } else { face.at(x, side - 1 - y) }
+                },
+            )
         };
-        let data = (0..6).flat_map(|place| mirrored(place).rgba).collect();
+        let copies = [0, 1, 2, 3, 4, 5].map(|place| mirrored(place).with_smaller_copies());
         let size = Extent3d { width: side as u32, height: side as u32, depth_or_array_layers: 6 };
-        let mut image = Image::new(size, TextureDimension::D2, data, FORMAT, RenderAssetUsages::RENDER_WORLD);
+        let mut image = Image::new_uninit(size, TextureDimension::D2, FORMAT, RenderAssetUsages::RENDER_WORLD);
+        image.texture_descriptor.mip_level_count = copies[0].1;
+        image.data = Some(copies.into_iter().flat_map(|(data, _)| data).collect());
+        image.sampler = ImageSampler::Descriptor(ImageSamplerDescriptor {
+            mipmap_filter: ImageFilterMode::Linear,
+            ..ImageSamplerDescriptor::linear()
+        });
         image.texture_view_descriptor =
             Some(TextureViewDescriptor { dimension: Some(TextureViewDimension::Cube), ..default() });
         Self { image, horizon: horizon(&faces[4]) }
@@ -208,9 +218,9 @@ mod tests {
         let data = sky.image.data.expect("it was just made");
         let face = data.len() / 6;
         let brightness = |start: usize| data[start..start + 3].iter().map(|&x| u32::from(x)).sum::<u32>();
-        let row = 64 * CHANNELS;
+        let (row, middle) = (64 * CHANNELS, 32 * 64 * CHANNELS);
         let (horizon, high) = (brightness(face * 4 + 31 * row), brightness(face * 4));
-        let (up, down) = (brightness(face * 2 + face / 2), brightness(face * 3 + face / 2));
+        let (up, down) = (brightness(face * 2 + middle), brightness(face * 3 + middle));
         assert!(horizon > high && high > up && up != down, "{horizon} {high} {up} {down}");
     }
 }

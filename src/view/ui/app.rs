@@ -222,7 +222,7 @@ impl Graphics {
 
     /// How many scenes of a grid are drawn in a frame.
     fn budget(self, offscreen: bool) -> SceneBudget {
-        SceneBudget { scenes: if self.software { 1 } else { 8 }, pipelines_wait: offscreen }
+        SceneBudget { scenes: if self.software { 1 } else { 8 }, offscreen }
     }
 
     /// How often the window is drawn. Instances go on when it is not in front; a CPU that draws is left time to plan.

@@ -42,12 +42,13 @@ struct Content {
 }
 
 /// How much of the time is spent on 3D scenes.
+#[cfg_attr(not(feature = "mujoco"), expect(dead_code, reason = "only 3D scenes ask for it"))]
 #[derive(Resource, Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SceneBudget {
     /// So many of a grid are drawn in a frame, the others keep their last picture.
     pub(super) scenes: usize,
-    /// Whether a frame waits until the graphics driver has prepared all that is in it.
-    pub(super) pipelines_wait: bool,
+    /// Whether all that counts is the picture that is taken in the end.
+    pub(super) offscreen: bool,
 }
 
 /// How many pictures on show still lack what they should show.

@@ -9,12 +9,12 @@ use bevy::render::render_resource::TextureFormat;
 use bevy::time::Real;
 
 use super::picture::{Picture, SceneBudget, Stale};
-use crate::view::clock::Pace;
+use crate::view::ViewSystems;
+use crate::view::clock::{Clock, Pace};
 use crate::view::ghost::{Ghost, ShowGhost};
 use crate::view::scene::{Scene, ScenePlugin};
 use crate::view::selection::{Instances, Selection};
 use crate::view::viewpoint::{Orbit, ShowInside, Viewpoint};
-use crate::view::ViewSystems;
 
 /// A scene that has just opened is drawn again and again for so long: its materials become ready one by one.
 const SETTLING: Duration = Duration::from_secs(5);
@@ -87,7 +87,7 @@ fn direct(
     mut frame: Local<u64>,
     mut stale: ResMut<Stale>,
     (instances, selection, inside, shows_ghost): (Res<Instances>, Res<Selection>, Res<ShowInside>, Res<ShowGhost>),
-    (budget, time): (Res<SceneBudget>, Res<Time<Real>>),
+    (budget, clock, time): (Res<SceneBudget>, Res<Clock>, Res<Time<Real>>),
     ghosts: Query<(Entity, &Ghost)>,
     mut scenes: Query<(Entity, &Scene, &Viewpoint, &Pace, &mut Stage)>,
     mut cameras: Query<&mut Camera>,
@@ -107,8 +107,9 @@ fn direct(
             ghost: ghost.map(|(entity, ghost)| (entity, ghost.steps)),
             inside: (alone && instance == selected).then_some(*inside),
         };
-        let settling = !budget.pipelines_wait && time.elapsed().saturating_sub(stage.opened) < SETTLING;
-        if view.size != UVec2::ZERO && (stage.drawn != Some(content) || settling) {
+        let settling = !budget.offscreen && time.elapsed().saturating_sub(stage.opened) < SETTLING;
+        let wanted = view.size != UVec2::ZERO && (!budget.offscreen || clock.is_held());
+        if wanted && (stage.drawn != Some(content) || settling) {
             waiting.push((stage.frame, instance, content));
         }
         cameras.get_mut(scene.camera).expect("a scene keeps its camera").is_active = false;

@@ -5,6 +5,9 @@ use bevy_egui::egui;
 use super::theme;
 use crate::view::viewpoint::{ShowInside, Viewpoint};
 
+/// Where there is less space the hint is left out, points.
+const HINT_WIDTH: f32 = 330.0;
+
 /// Shows it and does what is chosen.
 pub(super) fn show(ui: &mut egui::Ui, view: &mut Viewpoint, inside: &mut ShowInside) {
     ui.horizontal(|ui| {
@@ -22,7 +25,7 @@ pub(super) fn show(ui: &mut egui::Ui, view: &mut Viewpoint, inside: &mut ShowIns
         ui.separator();
         ui.toggle_value(&mut inside.contacts, "Contacts").on_hover_text("Points and forces of contacts (N)");
         ui.toggle_value(&mut inside.joints, "Joint axes").on_hover_text("Axes of joints (J)");
-        if view.camera.is_none() {
+        if view.camera.is_none() && ui.available_width() > HINT_WIDTH {
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                 theme::explain(ui, "drag to turn · right drag to move · wheel to zoom");
             });

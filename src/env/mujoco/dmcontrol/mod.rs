@@ -159,6 +159,10 @@ impl Environment for DmControl {
         debug_assert!(row.is_full());
     }
 
+    fn physics(&self) -> Option<&Physics> {
+        Some(&self.physics)
+    }
+
     fn draw(&self, _: &DmControlParams, _: &mut dyn Canvas, _: &mut Rng) {}
 }
 
