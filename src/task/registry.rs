@@ -8,6 +8,7 @@ use super::{Domain, Task};
 const TABLES: &[(&str, &str)] = &[
     ("miniarcade.ron", include_str!("../../tasks/miniarcade.ron")),
     ("dmcontrol.ron", include_str!("../../tasks/dmcontrol.ron")),
+    ("dmcontrol_ext.ron", include_str!("../../tasks/dmcontrol_ext.ron")),
 ];
 
 /// A table of tasks that cannot be used.

@@ -12,8 +12,22 @@ use mujoco_rs::wrappers::mj_auxiliary::MjVfs;
 use mujoco_rs::wrappers::mj_editing::{MjSpec, SpecObject};
 use mujoco_rs::wrappers::mj_model::MjModel;
 
-/// Models of our own, by the name that tasks give: (name, MJCF). They may include `./common/*.xml` of the control suite.
-const OWN: &[(&str, &str)] = &[];
+/// Models of our own, by the name that tasks give: (name, MJCF). They may include each other and
+/// `./common/*.xml` of the control suite.
+const OWN: &[(&str, &str)] = &[
+    ("look.xml", include_str!("../../../assets/mujoco/look.xml")),
+    ("walker-figure.xml", include_str!("../../../assets/mujoco/walker-figure.xml")),
+    ("walker-plain.xml", include_str!("../../../assets/mujoco/walker-plain.xml")),
+    ("walker-incline.xml", include_str!("../../../assets/mujoco/walker-incline.xml")),
+    ("cheetah-plain.xml", include_str!("../../../assets/mujoco/cheetah-plain.xml")),
+    ("giraffe.xml", include_str!("../../../assets/mujoco/giraffe.xml")),
+    ("jumper.xml", include_str!("../../../assets/mujoco/jumper.xml")),
+    ("spinner.xml", include_str!("../../../assets/mujoco/spinner.xml")),
+    ("spinner-four.xml", include_str!("../../../assets/mujoco/spinner-four.xml")),
+    ("reacher-three.xml", include_str!("../../../assets/mujoco/reacher-three.xml")),
+    ("cartpole-long.xml", include_str!("../../../assets/mujoco/cartpole-long.xml")),
+    ("cartpole-two-poles.xml", include_str!("../../../assets/mujoco/cartpole-two-poles.xml")),
+];
 
 /// Where `./x setup` unpacks the stock models, unless the variable of that name says otherwise at run time.
 const MODELS_VARIABLE: &str = "TERRARIUM_MODELS";
@@ -345,18 +359,20 @@ fn parse(name: &str) -> Result<MjSpec, ModelError> {
     let folder = models_folder();
     let refused =
         |problem: &dyn fmt::Display| ModelError::Refused { model: name.to_owned(), problem: problem.to_string() };
-    let own = OWN.iter().find(|(own, _)| *own == name);
-    let path = if own.is_some() { folder.join("dm_control").join(name) } else { folder.join(name) };
-    let needed = if own.is_some() { folder.join("dm_control/common/materials.xml") } else { path.clone() };
+    let own = OWN.iter().any(|(own, _)| *own == name);
+    let path = if own { folder.join("dm_control").join(name) } else { folder.join(name) };
+    let needed = if own { folder.join("dm_control/common/materials.xml") } else { path.clone() };
     if !needed.is_file() {
         return Err(ModelError::Missing { path: needed });
     }
-    let Some((_, text)) = own else {
+    if !own {
         return MjSpec::from_xml(&path).map_err(|problem| refused(&problem));
-    };
-    // As if it lay among the stock models, so that it can include what they share.
+    }
+    // As if ours lay among the stock models, so that it can include what they share.
     let mut files = MjVfs::new();
-    files.add_from_buffer(&path, text.as_bytes()).map_err(|problem| refused(&problem))?;
+    for (own, text) in OWN {
+        files.add_from_buffer(path.with_file_name(own), text.as_bytes()).map_err(|problem| refused(&problem))?;
+    }
     MjSpec::from_xml_vfs(&path, &files).map_err(|problem| refused(&problem))
 }
 

@@ -23,15 +23,19 @@ enum Goal {
     Stand,
     /// Hop forward.
     Hop,
+    /// Hop backward.
+    HopBackward,
 }
 
-const GOALS: &[(&str, Goal)] = &[("stand", Goal::Stand), ("hop", Goal::Hop)];
+const GOALS: &[(&str, Goal)] = &[("stand", Goal::Stand), ("hop", Goal::Hop), ("hop_backward", Goal::HopBackward)];
 
 /// How far the torso is above the foot when it stands, m.
 const STANDING: Tolerance = Tolerance::within(0.6, 2.0);
 const RELAXED: Tolerance = Tolerance::within(0.0, 0.0).falling(1.0, Sigmoid::Quadratic, 0.0);
 /// Speed forward that earns the whole reward, m/s.
 const HOPPING: Tolerance = Tolerance::at_least(2.0).falling(1.0, Sigmoid::Linear, 0.5);
+/// The same backward, m/s.
+const HOPPING_BACKWARD: Tolerance = Tolerance::at_least(1.0).falling(0.5, Sigmoid::Linear, 0.5);
 
 const LAYOUT: Layout = Layout {
     observation: &[
@@ -98,6 +102,7 @@ impl Task for Hopper {
                 standing * (4.0 + relaxed) / 5.0
             }
             Goal::Hop => standing * HOPPING.of(physics.sensor(self.velocity)[0]),
+            Goal::HopBackward => standing * HOPPING_BACKWARD.of(-physics.sensor(self.velocity)[0]),
         }
     }
 }

@@ -9,10 +9,15 @@ mod cartpole;
 mod cheetah;
 mod finger;
 mod fish;
+mod giraffe;
+#[cfg(test)]
+mod golden_tests;
 mod hopper;
 mod pendulum;
+mod poses;
 mod quadruped;
 mod reacher;
+mod spinner;
 mod walker;
 
 use std::sync::Arc;
@@ -68,10 +73,13 @@ const DOMAINS: &[Domain] = &[
     cheetah::DOMAIN,
     finger::DOMAIN,
     fish::DOMAIN,
+    giraffe::DOMAIN,
     hopper::DOMAIN,
     pendulum::DOMAIN,
     quadruped::DOMAIN,
     reacher::DOMAIN,
+    spinner::SPINNER,
+    spinner::JUMPER,
     walker::DOMAIN,
 ];
 

@@ -1,4 +1,4 @@
-//! Pendulum: swing up with a motor that is too weak to lift it in one go.
+//! Pendulum: swing up with a motor that is too weak to lift it in one go, or spin around.
 
 use std::f64::consts::PI;
 
@@ -6,6 +6,7 @@ use super::{Domain, REWARD, Task, find, names};
 use crate::env::mujoco::model::{Body, Model, ModelError};
 use crate::env::mujoco::physics::Physics;
 use crate::env::mujoco::row::Row;
+use crate::env::mujoco::tolerance::{Sigmoid, Tolerance};
 use crate::env::{Field, Layout};
 use crate::sim::Rng;
 
@@ -21,12 +22,16 @@ pub(super) const DOMAIN: Domain = Domain {
 enum Goal {
     /// Stand upright.
     SwingUp,
+    /// Turn fast, either way.
+    Spin,
 }
 
-const GOALS: &[(&str, Goal)] = &[("swingup", Goal::SwingUp)];
+const GOALS: &[(&str, Goal)] = &[("swingup", Goal::SwingUp), ("spin", Goal::Spin)];
 
 /// Angle from upright that still counts as upright, degrees.
 const UPRIGHT_DEGREES: f64 = 8.0;
+/// Angular speed that earns the whole reward, rad/s.
+const SPINNING: Tolerance = Tolerance::at_least(9.0).falling(4.5, Sigmoid::Linear, 0.5);
 
 const LAYOUT: Layout = Layout {
     observation: &[
@@ -67,6 +72,7 @@ impl Task for Pendulum {
     fn reward(&self, physics: &Physics) -> f64 {
         match self.goal {
             Goal::SwingUp => f64::from(physics.rotation(self.pole)[8] >= UPRIGHT_DEGREES.to_radians().cos()),
+            Goal::Spin => SPINNING.of(physics.qvel()[0].abs()),
         }
     }
 }

@@ -1,5 +1,6 @@
-//! Walker: a planar biped that stands, walks and runs.
+//! Walker: a planar biped that stands, walks and runs, forward or backward, and holds poses.
 
+use super::poses::{Figure, Pose};
 use super::{Domain, REWARD, Task, find, names};
 use crate::env::mujoco::model::{Body, Model, ModelError, Sensor};
 use crate::env::mujoco::physics::Physics;
@@ -21,11 +22,23 @@ pub(super) const DOMAIN: Domain = Domain {
 enum Goal {
     /// Stand upright.
     Stand,
-    /// Stand and move forward at this speed, m/s.
+    /// Stand and move forward at this speed, m/s; backward if it is negative.
     Move(f64),
+    /// Hold a pose.
+    Hold(Pose),
 }
 
-const GOALS: &[(&str, Goal)] = &[("stand", Goal::Stand), ("walk", Goal::Move(1.0)), ("run", Goal::Move(8.0))];
+const GOALS: &[(&str, Goal)] = &[
+    ("stand", Goal::Stand),
+    ("walk", Goal::Move(1.0)),
+    ("run", Goal::Move(8.0)),
+    ("walk_backward", Goal::Move(-1.0)),
+    ("run_backward", Goal::Move(-8.0)),
+    ("arabesque", Goal::Hold(Pose::Arabesque)),
+    ("lie_down", Goal::Hold(Pose::LieDown)),
+    ("legs_up", Goal::Hold(Pose::LegsUp)),
+    ("headstand", Goal::Hold(Pose::Headstand)),
+];
 
 /// Height of the torso that counts as standing, m.
 const STANDING: Tolerance = Tolerance::at_least(1.2).margin(0.6);
@@ -87,16 +100,22 @@ impl Task for Walker {
     }
 
     fn reward(&self, physics: &Physics) -> f64 {
-        let [torso, ..] = self.bodies;
-        let standing = STANDING.of(physics.position(torso)[2]);
-        let upright = (1.0 + physics.rotation(torso)[8]) / 2.0;
-        let stand = (3.0 * standing + upright) / 4.0;
+        let [torso, right_thigh, _, right_foot, left_thigh, _, left_foot] = self.bodies;
+        let height = |body| physics.position(body)[2];
+        let upright = physics.rotation(torso)[8];
+        let stand = (3.0 * STANDING.of(height(torso)) + (1.0 + upright) / 2.0) / 4.0;
         match self.goal {
             Goal::Stand => stand,
             Goal::Move(speed) => {
-                let moving = Tolerance::at_least(speed).falling(speed / 2.0, Sigmoid::Linear, 0.5);
-                stand * (5.0 * moving.of(physics.sensor(self.velocity)[0]) + 1.0) / 6.0
+                let moving = Tolerance::at_least(speed.abs()).falling(speed.abs() / 2.0, Sigmoid::Linear, 0.5);
+                stand * (5.0 * moving.of(speed.signum() * physics.sensor(self.velocity)[0]) + 1.0) / 6.0
             }
+            Goal::Hold(pose) => pose.reward(&Figure {
+                torso: height(torso),
+                feet: [left_foot, right_foot].map(height),
+                hips: f64::midpoint(height(left_thigh), height(right_thigh)),
+                upright,
+            }),
         }
     }
 }
