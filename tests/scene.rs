@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bevy::app::TaskPoolPlugin;
 use bevy::asset::AssetPlugin;
 use bevy::gizmos::GizmoPlugin;
+use bevy::mesh::skinning::SkinnedMeshInverseBindposes;
 use bevy::prelude::*;
 use bevy::time::{TimePlugin, TimeUpdateStrategy};
 use bevy::transform::TransformPlugin;
@@ -28,6 +29,7 @@ fn app(task: &str, planner: Option<PlannerHandle>) -> App {
     app.add_plugins((TaskPoolPlugin::default(), TimePlugin, TransformPlugin, AssetPlugin::default()))
         .init_asset::<Mesh>()
         .init_asset::<Image>()
+        .init_asset::<SkinnedMeshInverseBindposes>()
         .init_asset::<StandardMaterial>()
         .add_plugins((GizmoPlugin, ScenePlugin, WorldPlugin { agent, clock: Clock::new(true, 1.0) }))
         .insert_resource(TimeUpdateStrategy::ManualDuration(Duration::from_secs_f64(1.0 / 60.0)));

@@ -335,6 +335,18 @@ fn starts_and_courses_differ() {
     }
 }
 
+/// Holds two instances against each other that share an episode; each goes on by itself after its end. Returns whether
+/// the episode goes on.
+fn goes_on_alike(a: &Seen, b: &Seen, task: &Task) -> bool {
+    if a.ending.is_none() {
+        assert_eq!(a, b, "{}", task.id);
+        return true;
+    }
+    let end = |seen: &Seen| (seen.last.clone(), seen.reward, seen.success, seen.ending);
+    assert_eq!(end(a), end(b), "{}", task.id);
+    false
+}
+
 #[test]
 fn a_copy_goes_on_as_its_original() {
     let cases = cases();
@@ -349,18 +361,19 @@ fn a_copy_goes_on_as_its_original() {
         assert_ne!(saved(simulation.world(), pair[0]), saved(simulation.world(), pair[1]));
         copy_instance(simulation.world_mut(), pair[0], pair[1]);
     }
+    let mut going = vec![true; cases.len()];
     for _ in 0..100 {
         let mut actions = wanderer.choose().to_vec();
         for pair in actions.chunks_exact_mut(2) {
             pair[1] = pair[0];
         }
         step(&mut simulation, &actions);
-        for (pair, case) in entities.chunks_exact(2).zip(&cases) {
+        for ((pair, case), going) in entities.chunks_exact(2).zip(&cases).zip(&mut going) {
             let [original, copy] = [pair[0], pair[1]].map(|entity| seen(simulation.world(), entity));
-            assert_eq!(original, copy, "{}", case.task.id);
+            *going = *going && goes_on_alike(&original, &copy, &case.task);
         }
     }
-    for (pair, case) in entities.chunks_exact(2).zip(&cases) {
+    for ((pair, case), _) in entities.chunks_exact(2).zip(&cases).zip(&going).filter(|(_, going)| **going) {
         let tally = |entity| simulation.world().get::<EpisodeTally>(entity).expect("an instance has a tally");
         assert_eq!(tally(pair[0]), tally(pair[1]), "{}", case.task.id);
     }
@@ -385,12 +398,14 @@ fn a_saved_instance_goes_on_in_another_world() {
         let again = saved(restored.world(), entity).to_string();
         assert_eq!(text, again, "{}: not a bit is lost", case.task.id);
     }
+    let mut going = vec![true; cases.len()];
     for _ in 0..100 {
         let actions = wanderer.choose();
         step(&mut original, actions);
         step(&mut restored, actions);
-        for ((a, b), case) in all_seen(&original).iter().zip(all_seen(&restored)).zip(&cases) {
-            assert_eq!(*a, b, "{}", case.task.id);
+        let (original, restored) = (all_seen(&original), all_seen(&restored));
+        for (((a, b), case), going) in original.iter().zip(&restored).zip(&cases).zip(&mut going) {
+            *going = *going && goes_on_alike(a, b, &case.task);
         }
     }
 }

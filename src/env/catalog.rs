@@ -67,7 +67,7 @@ pub enum EnvError {
 pub(super) type SharedParams = Arc<dyn Any + Send + Sync>;
 
 /// The environments that the feature `mujoco` adds.
-const MUJOCO_ENVIRONMENTS: &[&str] = &["dmcontrol"];
+const MUJOCO_ENVIRONMENTS: &[&str] = &["dmcontrol", "gym", "ogbench-ant", "ogbench-antball", "ogbench-maze"];
 
 /// What can be done with instances of one environment type.
 #[derive(Clone, Copy)]

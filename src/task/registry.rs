@@ -9,6 +9,8 @@ const TABLES: &[(&str, &str)] = &[
     ("miniarcade.ron", include_str!("../../tasks/miniarcade.ron")),
     ("dmcontrol.ron", include_str!("../../tasks/dmcontrol.ron")),
     ("dmcontrol_ext.ron", include_str!("../../tasks/dmcontrol_ext.ron")),
+    ("mujoco.ron", include_str!("../../tasks/mujoco.ron")),
+    ("ogbench.ron", include_str!("../../tasks/ogbench.ron")),
 ];
 
 /// A table of tasks that cannot be used.

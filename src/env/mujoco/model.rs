@@ -71,6 +71,11 @@ pub struct Model {
 pub struct Draft(MjSpec);
 
 impl Draft {
+    /// All of it, to add to.
+    pub(crate) fn spec_mut(&mut self) -> &mut MjSpec {
+        &mut self.0
+    }
+
     /// Takes the element of that kind and name out, with what belongs to it and what refers to it.
     ///
     /// # Errors

@@ -178,6 +178,17 @@ impl Physics {
         }
     }
 
+    /// `steps` physics steps and nothing more: afterwards positions and velocities are those of the new state, and what
+    /// follows from them (places of bodies, contacts) is what the last step computed on its way there.
+    #[inline]
+    pub fn advance(&mut self, steps: u32) {
+        let live = self.live_mut();
+        for _ in 0..steps {
+            // SAFETY: the data belongs to the model.
+            unsafe { mj_step(live.raw(), live.data.as_ptr()) };
+        }
+    }
+
     /// What made the simulation diverge since the last reset, if anything did.
     #[inline]
     pub fn divergence(&self) -> Option<&'static str> {

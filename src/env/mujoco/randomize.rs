@@ -41,6 +41,19 @@ pub(crate) fn settle(physics: &mut Physics, rng: &mut Rng) {
     physics.set_time(0.0);
 }
 
+/// Moves every position by a uniform amount of at most `scale`, and draws every velocity from a normal distribution with
+/// that standard deviation. Quaternions are not normalized after.
+pub(crate) fn jitter(physics: &mut Physics, scale: f64, rng: &mut Rng) {
+    physics.qpos_mut().iter_mut().for_each(|position| *position += rng.uniform(-scale, scale));
+    physics.qvel_mut().fill_with(|| rng.normal(0.0, scale));
+}
+
+/// Moves every position by a uniform amount of at most `position`, and draws every velocity uniformly, at most `velocity`.
+pub(crate) fn shake(physics: &mut Physics, position: f64, velocity: f64, rng: &mut Rng) {
+    physics.qpos_mut().iter_mut().for_each(|x| *x += rng.uniform(-position, position));
+    physics.qvel_mut().fill_with(|| rng.uniform(-velocity, velocity));
+}
+
 /// A uniformly random rotation.
 pub(crate) fn rotation(rng: &mut Rng) -> [f64; 4] {
     normalized(std::array::from_fn(|_| rng.normal(0.0, 1.0)))

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::dmcontrol::DmControl;
+use super::gym::Gym;
+use super::ogbench;
 use super::physics::{Field, Physics};
 use crate::env::Environment;
 use crate::sim::{Purpose, Seed};
@@ -46,6 +48,12 @@ pub struct RecordedEpisode {
     pub observations: Vec<Vec<f64>>,
     /// Sums over the action repeat.
     pub rewards: Vec<f64>,
+    /// Whether the task counted as solved after each agent step, where that is recorded.
+    #[serde(default)]
+    pub success: Vec<bool>,
+    /// The score after the last step, where that is recorded.
+    #[serde(default)]
+    pub score: Option<f64>,
 }
 
 /// A changed element of the model.
@@ -75,6 +83,8 @@ pub struct Deviation {
     pub all: f64,
     /// Of rewards, over whole episodes.
     pub reward: f64,
+    /// Of final scores; 1 where a step's success is not the recorded one.
+    pub score: f64,
     /// The first step (from 1; 0 is the reset) at which an observation is off by more than 1e-9.
     #[serde(rename = "first_step_past_1e-9")]
     pub first_step_past_rounding: Option<usize>,
@@ -83,11 +93,12 @@ pub struct Deviation {
 impl Deviation {
     /// Whether the task agrees with its recordings.
     pub fn agrees(&self) -> bool {
-        self.first10 <= FIRST_BAR && self.all <= BAR && self.reward <= BAR
+        self.first10 <= FIRST_BAR && self.all <= BAR && self.reward <= BAR && self.score <= BAR
     }
 
     fn note(&mut self, step: usize, found: &[f32], recorded: &[f64]) {
-        let off = found.iter().zip(recorded).map(|(a, b)| (f64::from(*a) - b).abs());
+        // Recorded in single precision, in as many digits as the recorder liked.
+        let off = found.iter().zip(recorded).map(|(a, b)| (f64::from(*a) - f64::from(*b as f32)).abs());
         // A NaN is as far off as can be.
         let off = off.fold(0.0, |worst: f64, off| if off.is_nan() { f64::INFINITY } else { worst.max(off) });
         self.all = self.all.max(off);
@@ -104,6 +115,9 @@ impl Deviation {
 pub(super) trait Traceable: Environment {
     /// The instance.
     fn physics_mut(&mut self) -> &mut Physics;
+
+    /// Called when the recorded state is loaded: sets what the environment keeps beside it.
+    fn follow(&mut self, _params: &Self::Params, _episode: &RecordedEpisode) {}
 }
 
 /// Plays a task's recorded episodes.
@@ -114,6 +128,10 @@ pub(super) trait Traceable: Environment {
 pub fn compare(task: &Task, episodes: &[RecordedEpisode]) -> Result<Deviation, TraceError> {
     let play = match task.environment.as_str() {
         DmControl::NAME => play::<DmControl>,
+        Gym::NAME => play::<Gym>,
+        ogbench::Ant::NAME => play::<ogbench::Ant>,
+        ogbench::AntBall::NAME => play::<ogbench::AntBall>,
+        ogbench::Maze::NAME => play::<ogbench::Maze>,
         other => return Err(fail(task, format!("the environment {other:?} is not one of MuJoCo's"))),
     };
     play(task, episodes).map_err(|problem| fail(task, problem))
@@ -134,18 +152,31 @@ fn play<E: Traceable>(task: &Task, episodes: &[RecordedEpisode]) -> Result<Devia
         let mut state = E::new(&params, &mut seed.rng(Purpose::Construct, number as u64, 0));
         state.reset(&params, &mut rng);
         load(state.physics_mut(), episode).map_err(at)?;
+        state.follow(&params, episode);
         let mut row = vec![0.0; task.obs_dim];
         state.observe(&params, &mut row);
         deviation.note(0, &row, &episode.first_obs);
         let steps = episode.actions.iter().zip(&episode.observations).zip(&episode.rewards);
+        let (mut episode_return, mut success) = (0.0, false);
         for (step, ((action, observation), reward)) in (1..).zip(steps) {
             let action: Vec<f32> = action.iter().map(|a| *a as f32).collect();
-            let repeats = (0..task.action_repeat).map(|_| state.step(&params, &action, &mut rng).reward());
-            let found: f64 = repeats.sum();
+            let mut found = 0.0;
+            for _ in 0..task.action_repeat {
+                let outcome = state.step(&params, &action, &mut rng);
+                found += outcome.reward();
+                success = outcome.success;
+            }
             state.observe(&params, &mut row);
             deviation.note(step, &row, observation);
             let off = (found - reward).abs();
             deviation.reward = if off.is_nan() { f64::INFINITY } else { deviation.reward.max(off) };
+            if episode.success.get(step - 1).is_some_and(|recorded| *recorded != success) {
+                deviation.score = 1.0;
+            }
+            episode_return += found;
+        }
+        if let Some(score) = episode.score {
+            deviation.score = deviation.score.max((task.score.of(episode_return, success) - score).abs());
         }
     }
     Ok(deviation)

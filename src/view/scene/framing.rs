@@ -32,11 +32,12 @@ impl Framing {
         let whole = Self { center, extent, is_arena: false, follow: None };
         let Some(body) = traveler(model) else { return whole };
         let place = vector(physics.body_positions()[body]);
-        let size = size_of_tree(physics, body);
+        let root = model.body_rootid()[body];
+        let size = reach_from(physics, place, |body| model.body_rootid()[body] == root);
         if let Some((middle, half)) = surroundings(physics).filter(|(_, half)| half.max_element() > ARENA * size) {
             return Self { center: middle.extend(0.0), extent: half.length(), is_arena: true, follow: None };
         }
-        let room = ROOM * size;
+        let room = ROOM * reach_from(physics, place, |body| model.body_weldid()[body] != 0);
         let height = if extent > room { place.z } else { center.z };
         Self { center: Vec3::new(0.0, 0.0, height), extent: extent.min(room), is_arena: false, follow: Some(body) }
     }
@@ -57,15 +58,13 @@ fn traveler(model: &MjModel) -> Option<usize> {
     (0..model.njnt() as usize).find(|&joint| goes_far(joint)).map(|joint| model.jnt_bodyid()[joint] as usize)
 }
 
-/// How far a body reaches with all that hangs on it.
-fn size_of_tree(physics: &Physics, body: usize) -> f32 {
+/// How far the geoms of some bodies reach from a place.
+fn reach_from(physics: &Physics, place: Vec3, counts: impl Fn(usize) -> bool) -> f32 {
     let model = physics.model().wrapped();
-    let middle = vector(physics.body_positions()[body]);
-    let root = model.body_rootid()[body];
     let places = physics.geom_positions();
     (0..model.ngeom() as usize)
-        .filter(|&geom| model.body_rootid()[model.geom_bodyid()[geom] as usize] == root)
-        .map(|geom| vector(places[geom]).distance(middle) + model.geom_rbound()[geom] as f32)
+        .filter(|&geom| counts(model.geom_bodyid()[geom] as usize))
+        .map(|geom| vector(places[geom]).distance(place) + model.geom_rbound()[geom] as f32)
         .fold(1e-3, f32::max)
 }
 
