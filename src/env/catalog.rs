@@ -8,6 +8,8 @@ use std::time::Duration;
 use bevy::prelude::*;
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "mujoco")]
+use super::mujoco::Physics;
 use super::{Environment, Layout, picture, plain_loop, plugin};
 use crate::paint::Canvas;
 use crate::sim::{
@@ -89,6 +91,8 @@ pub struct EnvHooks {
     copy: fn(&World, Entity, &mut World, Entity),
     draw: fn(&World, Entity, &mut dyn Canvas, Seed) -> bool,
     draw_backdrop: fn(&World, Entity, &mut dyn Canvas) -> bool,
+    #[cfg(feature = "mujoco")]
+    physics: fn(&World, Entity) -> Option<&Physics>,
     save: fn(&World, Entity) -> Result<serde_json::Value, String>,
     restore: fn(&mut World, Entity, serde_json::Value) -> Result<(), String>,
 }
@@ -200,6 +204,8 @@ impl EnvCatalog {
                 state.draw_backdrop(&params.0, canvas);
                 true
             },
+            #[cfg(feature = "mujoco")]
+            physics: |world, entity| world.get::<E>(entity)?.mujoco(),
             save: |world, entity| {
                 let state = world.entity(entity).get::<E>().ok_or("the instance is gone")?;
                 serde_json::to_value(state).map_err(|problem| problem.to_string())
@@ -394,6 +400,13 @@ pub fn restore_instance(world: &mut World, entity: Entity, saved: InstanceState)
 /// Whether this build leaves the task's environment out, so that another build is needed to host it.
 pub fn is_left_out(task: &Task) -> bool {
     !cfg!(feature = "mujoco") && MUJOCO_ENVIRONMENTS.contains(&task.environment.as_str())
+}
+
+/// What MuJoCo holds of an instance, if MuJoCo simulates it.
+#[cfg(feature = "mujoco")]
+pub fn physics_of(world: &World, entity: Entity) -> Option<&Physics> {
+    let hooks = world.get::<Hooks>(entity)?;
+    (hooks.0.physics)(world, entity)
 }
 
 fn concrete<E: Environment>(params: &SharedParams) -> Arc<E::Params> {

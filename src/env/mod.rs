@@ -18,6 +18,8 @@ pub mod policy;
 mod simulation;
 pub mod statistics;
 
+#[cfg(feature = "mujoco")]
+pub use catalog::physics_of;
 pub use catalog::{
     EnvCatalog, EnvError, EnvHooks, HostedTask, HostedTasks, InstanceState, copy_instance, draw_backdrop,
     draw_instance, is_left_out, restore_instance, save_instance, spawn_instance,
@@ -92,6 +94,12 @@ pub trait Environment: Component<Mutability = Mutable> + Clone + Serialize + Des
     /// A sentence that says what is missing.
     fn check_drawing(_params: &Self::Params) -> Result<(), String> {
         Ok(())
+    }
+
+    /// What MuJoCo holds of this instance, for those that it simulates: their 3D scenes are made from it.
+    #[cfg(feature = "mujoco")]
+    fn mujoco(&self) -> Option<&mujoco::Physics> {
+        None
     }
 
     /// Called after each picture that is an observation (one a reset, one a step), for tasks whose state depends on

@@ -68,6 +68,12 @@ impl Clock {
         self.held = true;
     }
 
+    /// Whether everything stands still for good.
+    #[cfg(all(feature = "view", feature = "mujoco"))]
+    pub(super) fn is_held(&self) -> bool {
+        self.held
+    }
+
     /// The next faster or slower of the usual speeds.
     pub fn change_speed(&mut self, faster: bool) {
         let next = if faster {

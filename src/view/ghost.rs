@@ -21,17 +21,22 @@ pub struct Ghost {
     actions: Vec<[f32; ACTION_DIM]>,
 }
 
+/// Whether ghosts are drawn.
+#[derive(Resource, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShowGhost(pub bool);
+
 /// Keeps one [`Ghost`] for the plan in [`Comparisons`].
 pub(super) struct GhostPlugin;
 
 impl Plugin for GhostPlugin {
     fn build(&self, app: &mut App) {
-        app.add_systems(
-            Update,
-            (spawn, dismiss).chain().in_set(ViewSystems::Copy).run_if(resource_exists::<PlannerLink>),
-        )
-        .add_systems(PrepareStep, prepare)
-        .add_systems(RecordStep, record);
+        app.insert_resource(ShowGhost(true))
+            .add_systems(
+                Update,
+                (spawn, dismiss).chain().in_set(ViewSystems::Copy).run_if(resource_exists::<PlannerLink>),
+            )
+            .add_systems(PrepareStep, prepare)
+            .add_systems(RecordStep, record);
     }
 }
 

@@ -9,17 +9,23 @@ mod comparison;
 mod curves;
 mod ghost;
 mod policy;
+#[cfg(all(feature = "view", feature = "mujoco"))]
+mod scene;
 mod selection;
 #[cfg(feature = "view")]
 mod ui;
+mod viewpoint;
 mod world;
 
 pub use clock::{Clock, Pace, PrepareStep, RecordStep, StepRate, Stepping};
 pub use comparison::{Comparison, Comparisons, HORIZONS};
 pub use curves::{Curves, CurvesFeed, Feed, MetricsTail};
-pub use ghost::Ghost;
+pub use ghost::{Ghost, ShowGhost};
 pub use policy::{NextAction, PlannerLink, Policy};
+#[cfg(all(feature = "view", feature = "mujoco"))]
+pub use scene::{GhostPart, Part, Scene, ScenePlugin};
 pub use selection::{InstanceName, Instances, Selection};
+pub use viewpoint::{Orbit, ShowInside, Viewpoint};
 pub use world::{WorldPlugin, add_instances};
 
 use std::path::PathBuf;

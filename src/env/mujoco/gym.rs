@@ -349,6 +349,10 @@ impl Environment for Gym {
         debug_assert!(row.is_full());
     }
 
+    fn mujoco(&self) -> Option<&Physics> {
+        Some(&self.physics)
+    }
+
     fn check_drawing(params: &GymParams) -> Result<(), String> {
         params.pictures.check()
     }

@@ -20,12 +20,16 @@ mod row;
 mod tests;
 mod tolerance;
 pub mod trace;
+#[cfg(feature = "view")]
+mod visible;
 
 pub use bare::ratio_to_bare;
 pub use gl::GlError;
 pub use model::{Draft, Model, ModelError};
 pub use physics::Physics;
 pub use tolerance::{Sigmoid, Tolerance};
+#[cfg(feature = "view")]
+pub use visible::ContactForce;
 
 use bevy::prelude::*;
 

@@ -253,6 +253,12 @@ impl Model {
         self.raw().opt.timestep
     }
 
+    /// The model with checked access to its arrays.
+    #[cfg(feature = "view")]
+    pub(crate) fn wrapped(&self) -> &MjModel {
+        &self.raw
+    }
+
     /// MuJoCo's own structure.
     pub(crate) fn raw(&self) -> &mjModel {
         self.raw.ffi()

@@ -152,6 +152,14 @@ impl Physics {
         unsafe { mj_forward(&passive, live.data.as_ptr()) };
     }
 
+    /// Computes everything that follows from state and controls, the forces of contacts among it.
+    #[cfg(feature = "view")]
+    pub(crate) fn solve(&mut self) {
+        let live = self.live_mut();
+        // SAFETY: the data belongs to the model.
+        unsafe { mj_forward(live.raw(), live.data.as_ptr()) };
+    }
+
     /// One control step of `steps` physics steps: afterwards what depends on position and velocity belongs to the new
     /// state, what depends on acceleration (touch, force) to the physics step before.
     #[inline]

@@ -16,7 +16,7 @@ use bevy_egui::{EguiGlobalSettings, EguiPlugin, EguiPrimaryContextPass, PrimaryE
 use super::controls::ControlsPlugin;
 use super::curves_panel::CurvesPanelPlugin;
 use super::gallery::GalleryPlugin;
-use super::picture::PicturePlugin;
+use super::picture::{PicturePlugin, SceneBudget};
 use super::plan_panel::PlanPanelPlugin;
 use super::screenshot::{FRAMES_PER_SEC, ScreenshotPlugin, Target};
 use super::status_panel::{StatusPanelPlugin, Tab};
@@ -38,6 +38,7 @@ pub(in crate::view) fn run(options: ViewOptions) -> Result<(), ViewError> {
     let (failures, failed) = crossbeam_channel::bounded(1);
     let mut app = App::new();
     add_engine(&mut app, &options, graphics);
+    app.insert_resource(graphics.budget(options.screenshot.is_some()));
     if let Some(screenshot) = options.screenshot.clone() {
         app.add_plugins(ScreenshotPlugin { screenshot, size: options.size, failures });
     }
@@ -73,6 +74,8 @@ impl Plugin for UiPlugin {
             StatusPanelPlugin { tab: self.tab },
             PlanPanelPlugin,
             CurvesPanelPlugin,
+            #[cfg(feature = "mujoco")]
+            super::stage::StagePlugin,
         ))
         .add_systems(Startup, add_camera)
         .add_systems(Update, name_window.after(ViewSystems::Advance));
@@ -215,6 +218,11 @@ impl Graphics {
         let adapters = bevy::tasks::block_on(wgpu::Instance::new(descriptor).enumerate_adapters(backends));
         let on_cpu = |adapter: &wgpu::Adapter| adapter.get_info().device_type == wgpu::DeviceType::Cpu;
         (!adapters.is_empty()).then(|| Self { backends, software: adapters.iter().all(on_cpu) })
+    }
+
+    /// How many scenes of a grid are drawn in a frame.
+    fn budget(self, offscreen: bool) -> SceneBudget {
+        SceneBudget { scenes: if self.software { 1 } else { 8 }, offscreen }
     }
 
     /// How often the window is drawn. Instances go on when it is not in front; a CPU that draws is left time to plan.

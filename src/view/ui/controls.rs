@@ -8,13 +8,14 @@ use bevy_egui::input::egui_wants_any_keyboard_input;
 use bevy_egui::{EguiContexts, EguiPrimaryContextPass, egui};
 
 use super::UiSystems;
-use super::picture::ShowGhost;
 use super::status_panel::SidePanel;
 use super::theme;
 use crate::view::ViewSystems;
 use crate::view::clock::Clock;
+use crate::view::ghost::ShowGhost;
 use crate::view::policy::PlannerLink;
 use crate::view::selection::{Instances, Selection};
+use crate::view::viewpoint::{ShowInside, Viewpoint};
 
 /// What can be done, by key or button.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +29,10 @@ enum Control {
     Next,
     Previous,
     ToggleGhost,
+    NextCamera,
+    ResetCamera,
+    ToggleContacts,
+    ToggleJoints,
     TogglePanel,
     ToggleHelp,
 }
@@ -41,6 +46,10 @@ const KEYS: &[(&str, &str)] = &[
     ("Esc", "close this, back to the grid"),
     ("[  /  ]", "previous, next instance"),
     ("O", "ghost of the open-loop plan"),
+    ("C", "next camera of a 3D scene"),
+    ("drag, wheel", "turn the free camera, go nearer or farther"),
+    ("right drag", "move the free camera; R takes it back"),
+    ("N  /  J", "contacts, joint axes of a 3D scene"),
     ("P", "side panel"),
     ("H", "this help"),
 ];
@@ -72,6 +81,7 @@ pub(super) struct ControlsPlugin;
 impl Plugin for ControlsPlugin {
     fn build(&self, app: &mut App) {
         app.init_resource::<Help>()
+            .init_resource::<ShowInside>()
             .insert_resource(FreeSpace(egui::Rect::ZERO))
             .add_systems(Update, press_keys.in_set(ViewSystems::Control).run_if(not(egui_wants_any_keyboard_input)))
             .add_systems(
@@ -87,16 +97,18 @@ impl Plugin for ControlsPlugin {
 
 /// What controls act on.
 #[derive(SystemParam)]
-struct Controlled<'w> {
+struct Controlled<'w, 's> {
     clock: ResMut<'w, Clock>,
     selection: ResMut<'w, Selection>,
     instances: Res<'w, Instances>,
     ghost: ResMut<'w, ShowGhost>,
     panel: ResMut<'w, SidePanel>,
+    inside: ResMut<'w, ShowInside>,
+    views: Query<'w, 's, &'static mut Viewpoint>,
     help: ResMut<'w, Help>,
 }
 
-impl Controlled<'_> {
+impl Controlled<'_, '_> {
     fn apply(&mut self, control: Control) {
         let count = self.instances.0.len();
         match control {
@@ -110,8 +122,19 @@ impl Controlled<'_> {
             Control::Next => self.selection.index = (self.selection.index + 1) % count,
             Control::Previous => self.selection.index = (self.selection.index + count - 1) % count,
             Control::ToggleGhost => self.ghost.0 = !self.ghost.0,
+            Control::NextCamera => self.change_view(Viewpoint::next_camera),
+            Control::ResetCamera => self.change_view(Viewpoint::reset),
+            Control::ToggleContacts => self.inside.contacts = !self.inside.contacts,
+            Control::ToggleJoints => self.inside.joints = !self.inside.joints,
             Control::TogglePanel => self.panel.open = !self.panel.open,
             Control::ToggleHelp => self.help.0 = !self.help.0,
+        }
+    }
+
+    /// Of the selected instance, if it has a 3D scene.
+    fn change_view(&mut self, change: impl FnOnce(&mut Viewpoint)) {
+        if let Ok(mut view) = self.views.get_mut(self.instances.selected(*self.selection)) {
+            change(&mut view);
         }
     }
 }
@@ -145,6 +168,10 @@ fn control_of(key: &Key) -> Option<Control> {
         "]" => Some(Control::Next),
         "[" => Some(Control::Previous),
         "o" => Some(Control::ToggleGhost),
+        "c" => Some(Control::NextCamera),
+        "r" => Some(Control::ResetCamera),
+        "n" => Some(Control::ToggleContacts),
+        "j" => Some(Control::ToggleJoints),
         "p" => Some(Control::TogglePanel),
         "h" => Some(Control::ToggleHelp),
         _ => None,
@@ -261,7 +288,7 @@ mod tests {
 
     #[test]
     fn every_listed_key_does_something() {
-        for text in [" ", ".", "+", "-", "g", "[", "]", "o", "p", "h"] {
+        for text in [" ", ".", "+", "-", "g", "[", "]", "o", "c", "r", "n", "j", "p", "h"] {
             assert!(control_of(&Key::Character(text.into())).is_some(), "{text}");
         }
     }

@@ -7,11 +7,12 @@ use bevy_egui::{EguiContexts, EguiPrimaryContextPass, egui};
 use super::UiSystems;
 use super::controls::FreeSpace;
 use super::picture::Picture;
-use super::theme;
+use super::{theme, view_bar};
 use crate::env::HostedTasks;
 use crate::sim::{Episode, EpisodeTally, FinishedEpisode, InstanceTask, TaskTable};
 use crate::view::policy::{NextAction, PlannerLink, Policy};
 use crate::view::selection::{InstanceName, Instances, Selection};
+use crate::view::viewpoint::{ShowInside, Viewpoint};
 
 /// Smallest picture in the grid, points; more instances scroll.
 const MIN_SIDE: f32 = 120.0;
@@ -41,6 +42,7 @@ type Tile = (
     &'static FinishedEpisode,
     &'static Policy,
     &'static mut Picture,
+    Option<&'static mut Viewpoint>,
 );
 
 /// What is on show.
@@ -56,17 +58,32 @@ fn show(
     mut contexts: EguiContexts,
     mut space: ResMut<FreeSpace>,
     mut selection: ResMut<Selection>,
+    mut inside: ResMut<ShowInside>,
     exhibits: Exhibits,
     mut tiles: Query<Tile>,
 ) -> Result {
     let Exhibits { instances, table, hosted, link } = exhibits;
     let planning = link.is_some_and(|link| link.is_slow());
     let mut region = space.region(contexts.ctx_mut()?, "stage region");
-    for (.., mut picture) in &mut tiles {
+    for (.., mut picture, view) in &mut tiles {
         picture.bypass_change_detection().side = 0;
+        if let Some(mut view) = view {
+            view.bypass_change_detection().size = UVec2::ZERO;
+        }
     }
     let mut clicked = None;
     egui::CentralPanel::default().frame(theme::stage()).show(&mut region, |ui| {
+        let alone = selection.enlarged || instances.0.len() == 1;
+        let large = tiles.get_mut(instances.selected(*selection)).expect("an instance on show has a tile");
+        if let (true, Some(mut view)) = (alone, large.7) {
+            view_bar::show(ui, &mut view, &mut inside);
+            let rect = ui.available_rect_before_wrap().shrink(BORDER);
+            let size = (rect.size() - egui::vec2(0.0, CAPTION)).max(egui::Vec2::splat(1.0));
+            let look = Look { size, chosen: false, planning, whole: true };
+            let tile = tiles.get_mut(instances.selected(*selection)).expect("it was there above");
+            show_tile(ui, rect, look, tile, &table);
+            return;
+        }
         let shown: Vec<usize> =
             if selection.enlarged { vec![selection.index] } else { (0..instances.0.len()).collect() };
         let grid = Grid::fit(ui.available_size() - egui::Vec2::splat(2.0 * BORDER), shown.len());
@@ -78,7 +95,7 @@ fn show(
                 let rect = grid.cell(place).translate(area.min.to_vec2() + egui::vec2(left, BORDER));
                 let tile = tiles.get_mut(instances.0[index]).expect("an instance on show has a tile");
                 let chosen = shown.len() > 1 && index == selection.index;
-                let look = Look { side: grid.side, chosen, planning };
+                let look = Look { size: egui::Vec2::splat(grid.side), chosen, planning, whole: false };
                 if show_tile(ui, rect, look, tile, &table).clicked() {
                     clicked = Some(index);
                 }
@@ -101,12 +118,14 @@ fn show(
 /// How a tile is shown.
 #[derive(Clone, Copy)]
 struct Look {
-    /// Width and height of the picture, points.
-    side: f32,
+    /// Size of the picture, points.
+    size: egui::Vec2,
     /// Whether it is the selected one of several.
     chosen: bool,
     /// Whether to say that its action is being planned.
     planning: bool,
+    /// Whether it has the stage for itself, so that its camera follows the pointer.
+    whole: bool,
 }
 
 fn show_tile(
@@ -116,17 +135,28 @@ fn show_tile(
     tile: <Tile as bevy::ecs::query::QueryData>::Item<'_, '_>,
     table: &TaskTable,
 ) -> egui::Response {
-    let side = look.side;
-    let (name, task, episode, tally, finished, policy, mut picture) = tile;
+    let (name, task, episode, tally, finished, policy, mut picture, view) = tile;
+    let width = look.size.x;
     let task = &table.0[usize::from(task.0)];
-    let response = ui.interact(rect, ui.id().with(("tile", &name.0)), egui::Sense::click());
+    let sense = if look.whole { egui::Sense::click_and_drag() } else { egui::Sense::click() };
+    let response = ui.interact(rect, ui.id().with(("tile", &name.0)), sense);
     if !ui.is_rect_visible(rect) {
         return response;
     }
-    picture.bypass_change_detection().side = (side * ui.ctx().pixels_per_point()).round().max(1.0) as u32;
+    let pixels = |points: f32| (points * ui.ctx().pixels_per_point()).round().max(1.0) as u32;
+    match view {
+        Some(mut view) => {
+            let view = view.bypass_change_detection();
+            view.size = UVec2::new(pixels(width), pixels(look.size.y));
+            if look.whole {
+                view_bar::follow_pointer(&response, look.size.y, view);
+            }
+        }
+        None => picture.bypass_change_detection().side = pixels(width),
+    }
 
     let painter = ui.painter();
-    let frame = egui::Rect::from_min_size(rect.min, egui::vec2(side, side));
+    let frame = egui::Rect::from_min_size(rect.min, look.size);
     let whole = egui::Rect::from_min_max(egui::pos2(0.0, 0.0), egui::pos2(1.0, 1.0));
     painter.image(picture.texture, frame, whole, egui::Color32::WHITE);
     let border = match (look.chosen, response.hovered()) {
@@ -136,10 +166,10 @@ fn show_tile(
     };
     painter.rect_stroke(frame, 3.0, border, egui::StrokeKind::Outside);
 
-    let narrow = side < 260.0;
+    let narrow = width < 260.0;
     let line = |y: f32, text: String, size: f32, color: egui::Color32| {
         let mut job = egui::text::LayoutJob::simple_singleline(text, egui::FontId::proportional(size), color);
-        job.wrap = egui::text::TextWrapping::truncate_at_width(side - 2.0);
+        job.wrap = egui::text::TextWrapping::truncate_at_width(width - 2.0);
         painter.galley(egui::pos2(rect.min.x + 2.0, frame.max.y + y), painter.layout_job(job), color);
     };
     line(5.0, name.0.clone(), if narrow { 12.5 } else { 14.0 }, theme::TEXT);

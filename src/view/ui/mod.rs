@@ -7,8 +7,11 @@ mod gallery;
 mod picture;
 mod plan_panel;
 mod screenshot;
+#[cfg(feature = "mujoco")]
+mod stage;
 mod status_panel;
 mod theme;
+mod view_bar;
 
 pub(super) use app::run;
 

@@ -14,7 +14,7 @@ use crate::sim::Seed;
 use crate::view::ViewSystems;
 use crate::view::clock::Pace;
 use crate::view::comparison::Comparisons;
-use crate::view::ghost::Ghost;
+use crate::view::ghost::{Ghost, ShowGhost};
 use crate::view::selection::Instances;
 
 /// How strongly the ghost covers what lies below it.
@@ -29,7 +29,7 @@ pub(super) struct Picture {
     pub(super) texture: egui::TextureId,
     /// Width and height to paint it at, px; 0 while it is not on show.
     pub(super) side: u32,
-    image: Handle<Image>,
+    pub(super) image: Handle<Image>,
     painted: Option<Content>,
 }
 
@@ -41,16 +41,26 @@ struct Content {
     ghost: Option<(Entity, usize)>,
 }
 
-/// Whether the ghost is painted.
+/// How much of the time is spent on 3D scenes.
+#[cfg_attr(not(feature = "mujoco"), expect(dead_code, reason = "only 3D scenes ask for it"))]
 #[derive(Resource, Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ShowGhost(pub(super) bool);
+pub(super) struct SceneBudget {
+    /// So many of a grid are drawn in a frame, the others keep their last picture.
+    pub(super) scenes: usize,
+    /// Whether all that counts is the picture that is taken in the end.
+    pub(super) offscreen: bool,
+}
+
+/// How many pictures on show still lack what they should show.
+#[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Stale(pub(super) usize);
 
 /// Keeps a [`Picture`] for each of [`Instances`].
 pub(super) struct PicturePlugin;
 
 impl Plugin for PicturePlugin {
     fn build(&self, app: &mut App) {
-        app.insert_resource(ShowGhost(true))
+        app.init_resource::<Stale>()
             .add_systems(Startup, add_pictures)
             .add_systems(Update, paint.in_set(ViewSystems::Paint));
     }

@@ -6,13 +6,13 @@ use bevy_egui::{EguiPrimaryContextPass, egui};
 use egui_plot::{FilledArea, Line, LineStyle, PlotUi, Points, VLine};
 
 use super::UiSystems;
-use super::picture::ShowGhost;
 use super::status_panel::{SideRegion, Tab, tab_is_open};
 use super::theme;
 use crate::env::{Field, HostedTasks};
 use crate::sim::{Ending, InstanceTask, TaskTable};
 use crate::task::DiscountRule;
 use crate::view::comparison::{Comparison, Comparisons, HORIZONS};
+use crate::view::ghost::ShowGhost;
 use crate::view::policy::PlannerLink;
 use crate::view::selection::{InstanceName, Instances, Selection};
 

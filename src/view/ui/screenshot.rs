@@ -9,6 +9,7 @@ use bevy::prelude::*;
 use bevy::render::render_resource::TextureFormat;
 use bevy::render::view::screenshot::{Screenshot as Capture, ScreenshotCaptured};
 
+use super::picture::Stale;
 use crate::view::clock::{Clock, Pace};
 use crate::view::selection::Instances;
 use crate::view::{After, Screenshot, ViewError};
@@ -62,7 +63,7 @@ fn take(
     mut plan: ResMut<Plan>,
     mut frames: Local<u32>,
     mut clock: ResMut<Clock>,
-    target: Res<Target>,
+    (target, stale): (Res<Target>, Res<Stale>),
     instances: Res<Instances>,
     paces: Query<&Pace>,
 ) {
@@ -79,8 +80,10 @@ fn take(
     let Some(still) = &mut plan.still else {
         return;
     };
-    *still += 1;
-    if *still != STILL_FRAMES {
+    if stale.0 == 0 {
+        *still += 1;
+    }
+    if *still != STILL_FRAMES || stale.0 > 0 {
         return;
     }
     commands.spawn(Capture::image(target.0.clone())).observe(

@@ -180,6 +180,10 @@ impl Environment for DmControl {
         debug_assert!(row.is_full());
     }
 
+    fn mujoco(&self) -> Option<&Physics> {
+        Some(&self.physics)
+    }
+
     fn check_drawing(params: &DmControlParams) -> Result<(), String> {
         params.pictures.check()
     }

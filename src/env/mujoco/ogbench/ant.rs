@@ -112,6 +112,10 @@ impl Environment for Ant {
         debug_assert!(row.is_full());
     }
 
+    fn mujoco(&self) -> Option<&Physics> {
+        Some(&self.physics)
+    }
+
     fn check_drawing(params: &AntParams) -> Result<(), String> {
         params.pictures.check()
     }

@@ -168,6 +168,10 @@ impl Environment for AntBall {
         debug_assert!(row.is_full());
     }
 
+    fn mujoco(&self) -> Option<&Physics> {
+        Some(&self.physics)
+    }
+
     fn check_drawing(params: &AntBallParams) -> Result<(), String> {
         params.pictures.check()
     }

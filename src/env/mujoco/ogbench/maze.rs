@@ -217,6 +217,10 @@ impl Environment for Maze {
         debug_assert!(row.is_full());
     }
 
+    fn mujoco(&self) -> Option<&Physics> {
+        Some(&self.physics)
+    }
+
     fn check_drawing(params: &MazeParams) -> Result<(), String> {
         params.pictures.check()
     }
