@@ -31,7 +31,7 @@ fn test_device() -> Option<Device> {
     let choice: DeviceChoice = asked.parse().expect("TERRARIUM_TEST_DEVICE names a device");
     match choice.open() {
         Ok((device, _)) => {
-            device::allow_tf32(false);
+            device::allow_tf32(false, device).expect("nothing is asked for");
             Some(device)
         }
         Err(error) => {
