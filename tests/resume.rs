@@ -74,18 +74,18 @@ fn timeless_metrics(runs: &Path) -> Vec<serde_json::Value> {
     text.lines().map(timeless).collect()
 }
 
-/// Waits until the run has lines of metrics up to `step`.
-fn wait_for_step(runs: &Path, step: u64, child: &mut Child) {
+/// Waits until a line of metrics has a `tag` of at least `step`.
+fn wait_for(runs: &Path, tag: &str, step: u64, child: &mut Child) {
     let started = Instant::now();
     let metrics = run_dir(runs).join("metrics.jsonl");
     loop {
         let text = fs::read_to_string(&metrics).unwrap_or_default();
-        let last = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()).next_back();
-        if last.and_then(|line| line["step"].as_u64()).is_some_and(|reached| reached >= step) {
+        let lines = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        if lines.filter_map(|line| line[tag].as_u64()).any(|reached| reached >= step) {
             return;
         }
-        assert!(child.try_wait().expect("the program is ours").is_none(), "the run ended before step {step}");
-        assert!(started.elapsed() < Duration::from_secs(300), "no step {step} within five minutes");
+        assert!(child.try_wait().expect("the program is ours").is_none(), "the run ended before {tag} {step}");
+        assert!(started.elapsed() < Duration::from_secs(300), "no {tag} {step} within five minutes");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -105,7 +105,7 @@ fn an_interrupted_a_killed_and_an_untouched_run_end_with_the_same_bytes() {
     let interrupted = folder.path().join("interrupted");
     for (name, step) in [("-INT", 600), ("-TERM", 1_900)] {
         let mut child = start(&interrupted, &[]);
-        wait_for_step(&interrupted, step, &mut child);
+        wait_for(&interrupted, "step", step, &mut child);
         signal(&child, name);
         let output = child.wait_with_output().expect("the program ends");
         let talk = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -121,7 +121,7 @@ fn an_interrupted_a_killed_and_an_untouched_run_end_with_the_same_bytes() {
     for delay in [30, 170, 410, 700, 50] {
         let mut child = start(&killed, &[]);
         if delay > 100 {
-            wait_for_step(&killed, delay * 3, &mut child);
+            wait_for(&killed, "step", delay * 3, &mut child);
         }
         std::thread::sleep(Duration::from_millis(delay));
         // The run may have ended by itself on a fast machine; then there is nothing to kill.
@@ -162,7 +162,7 @@ fn a_run_with_demonstrations_goes_on_with_the_same_bytes() {
 
     let interrupted = folder.path().join("interrupted");
     let mut child = start(&interrupted, &words);
-    wait_for_step(&interrupted, 40, &mut child);
+    wait_for(&interrupted, "pretrain/step", 40, &mut child);
     signal(&child, "-INT");
     let output = child.wait_with_output().expect("the program ends");
     let talk = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -170,7 +170,7 @@ fn a_run_with_demonstrations_goes_on_with_the_same_bytes() {
     // What the dataset becomes meanwhile does not matter.
     record(&data, 2);
     let mut child = start(&interrupted, &words);
-    wait_for_step(&interrupted, 400, &mut child);
+    wait_for(&interrupted, "train/step", 600, &mut child);
     let _ = child.kill();
     child.wait().expect("the program ends");
     finish(&interrupted, &words);

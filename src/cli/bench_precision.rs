@@ -36,12 +36,13 @@ pub(super) fn run(checkpoint: String, words: &Words, device: DeviceChoice, json:
     if json {
         println!("{}", serde_json::to_string(&precision)?);
     } else {
-        let PlanPrecision { states, value, bf16, other_draws } = precision;
+        let PlanPrecision { states, value, bf16, other_draws, prior } = precision;
         println!("{}: {states} states, {repeats} plans from each", saved.checkpoint.display());
-        println!("value of the chosen sequence, float32        {value:>9.4}");
-        let line = |what: &str, mean: f64, error: f64| println!("{what:<44} {mean:>+9.4} ± {error:.4}");
+        println!("value of the chosen sequence, float32        {value:>11.6}");
+        let line = |what: &str, mean: f64, error: f64| println!("{what:<44} {mean:>+11.6} ± {error:.6}");
         line("  planned in bf16 with the same draws", bf16.mean, bf16.standard_error);
         line("  planned in float32 with other draws", other_draws.mean, other_draws.standard_error);
+        line("  the prior, without planning", prior.mean, prior.standard_error);
     }
     Ok(())
 }

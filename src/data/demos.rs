@@ -169,6 +169,12 @@ impl Demonstrations {
         self.rewards.len()
     }
 
+    /// The first observation of each episode.
+    pub fn first_observations(&self) -> impl Iterator<Item = &[f32]> {
+        let starts = self.header.episodes.iter().scan(0, |row, card| Some(std::mem::replace(row, *row + card.rows)));
+        starts.map(|row| &self.observations[row * self.header.obs_dim..][..self.header.obs_dim])
+    }
+
     /// Stores every episode in a replay buffer, as rows of the environment and task of these numbers; entries that the
     /// buffer is wider by are zero.
     pub fn replay_into(&self, replay: &mut Replay, environment: usize, task: u32) {

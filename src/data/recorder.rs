@@ -70,12 +70,10 @@ mod tests {
     use super::super::demos::tests::episode;
     use super::*;
 
+    /// What marks each episode of the dataset.
     fn load(dir: &Path) -> Vec<f32> {
         let demos = Demonstrations::load(dir, "pygame-pong", 2, 1).expect("it is read");
-        let mut replay = crate::data::Replay::new(demos.rows().max(4), 3, 2, 1);
-        demos.replay_into(&mut replay, 0, 0);
-        let firsts = demos.episodes().iter().scan(0, |row, card| Some(std::mem::replace(row, *row + card.rows)));
-        firsts.map(|row| replay.observation(row)[0]).collect()
+        demos.first_observations().map(|observation| observation[0]).collect()
     }
 
     #[test]

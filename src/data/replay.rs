@@ -104,15 +104,6 @@ impl Replay {
         self.shape.action_dim
     }
 
-    /// The observation of a row.
-    ///
-    /// # Panics
-    ///
-    /// When there is no such row.
-    pub fn observation(&self, row: usize) -> &[f32] {
-        &self.observations[row * self.shape.obs_dim..][..self.shape.obs_dim]
-    }
-
     /// Windows that can be drawn.
     pub fn windows(&self) -> usize {
         self.windows

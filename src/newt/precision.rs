@@ -6,6 +6,7 @@ use tch::{Kind, Tensor, no_grad};
 use super::agent::Newt;
 use super::noise::SeededNoise;
 use super::planner::{PlanModel, PlanRequest, Planner};
+use super::policy;
 
 /// Values of chosen action sequences, all told by the float32 model.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -18,6 +19,8 @@ pub struct PlanPrecision {
     pub bf16: Difference,
     /// What another float32 plan with other draws chooses, minus that: how much a difference means.
     pub other_draws: Difference,
+    /// What the prior would do without planning, minus that: what planning gains.
+    pub prior: Difference,
 }
 
 /// A mean of paired differences, one a state.
@@ -48,13 +51,15 @@ impl Newt {
                 eval: true,
                 step: 0,
             };
+            let value_of = |sequence: &Tensor| {
+                let value = |draw| self.sequence_values(&z, sequence, task, &mut SeededNoise::new(draw));
+                (0..VALUE_DRAWS).map(|draw| value(seed ^ (draw << 32))).sum::<Tensor>() / VALUE_DRAWS as f64
+            };
             let values = |nets: &PlanModel, draws: u64| {
                 let planner =
                     Planner { nets, model: &self.config.model, config: &self.config.planning, tasks: &self.tasks };
                 let plan = planner.plan(&z, &request, &mut SeededNoise::new(draws));
-                let sequence = plan.sequence.unsqueeze(1); // [E, 1, H, A]
-                let value = |draw| self.sequence_values(&z, &sequence, task, &mut SeededNoise::new(draw));
-                (0..VALUE_DRAWS).map(|draw| value(seed ^ (draw << 32))).sum::<Tensor>() / VALUE_DRAWS as f64
+                value_of(&plan.sequence.unsqueeze(1)) // of [E, 1, H, A]
             };
             let mut sums = [0; 3].map(|_| Tensor::zeros([obs.size()[0], 1], (Kind::Float, self.device)));
             for repeat in 0..repeats {
@@ -69,8 +74,26 @@ impl Newt {
                 value: value.mean(Kind::Double).double_value(&[]),
                 bf16: Difference::of(&(brain - &value)),
                 other_draws: Difference::of(&(other - &value)),
+                prior: Difference::of(&(value_of(&self.prior_sequence(&z, task)) - &value)),
             }
         })
+    }
+}
+
+impl Newt {
+    /// The prior's mean actions along the model's own rollout, `[E, 1, H, A]`.
+    fn prior_sequence(&self, z: &Tensor, task: &Tensor) -> Tensor {
+        let rows = self.tasks.rows(task, 1);
+        let mask = self.tasks.action_masks.index_select(0, task);
+        let (pi, dynamics) = (self.model.pi.given(&rows), self.model.dynamics.given(&rows));
+        let mut z = z.shallow_clone();
+        let mut actions = Vec::new();
+        for _ in 0..self.config.learning.horizon {
+            let action = policy::mean_action(&pi.forward(&z, None), &mask, &self.config.model);
+            z = dynamics.forward(&z, Some(&action));
+            actions.push(action);
+        }
+        Tensor::stack(&actions, 1).unsqueeze(1)
     }
 }
 

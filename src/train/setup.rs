@@ -102,7 +102,7 @@ pub(super) fn open_device(config: &TrainConfig) -> Result<(Device, String), Trai
     let (device, mut shown) = config.device.open()?;
     allow_tf32(config.tf32, device)?;
     if config.tf32 {
-        shown.push_str(", TensorFloat-32");
+        shown.push_str(", tf32");
     }
     Ok((device, shown))
 }

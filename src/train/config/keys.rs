@@ -287,7 +287,7 @@ settings! {
     "misc" {
         /// Where tensors live; auto takes a GPU that answers, and what it took is printed.
         device: DeviceChoice = "auto", ANY.free();
-        /// Multiply float32 matrices as TensorFloat-32, on an NVIDIA GPU: several times faster, 10 bits of mantissa.
+        /// Multiply float32 matrices as TF32, on an NVIDIA GPU: several times faster, 10 bits of mantissa.
         tf32: bool = "false", ANY.free();
         /// Threads of libtorch; auto: one a core.
         torch_threads: Option<usize> = "auto", COUNT.free();

@@ -352,7 +352,7 @@ impl TrainConfig {
             ),
             (
                 !(self.tf32 && self.device == DeviceChoice::Cpu),
-                "tf32=true has no meaning with device=cpu: TensorFloat-32 is a number format of NVIDIA GPUs".to_owned(),
+                "tf32=true has no meaning with device=cpu: TF32 is a number format of NVIDIA GPUs".to_owned(),
             ),
             (
                 is_file_name(&self.exp_name),
