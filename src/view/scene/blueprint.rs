@@ -47,6 +47,8 @@ pub(super) struct Blueprint {
     pub(super) plans: Vec<Plan>,
     pub(super) sky: Handle<Image>,
     pub(super) horizon: Color,
+    /// The share of light that the lightest plain surface gives back.
+    pub(super) lightest: f32,
 }
 
 /// The blueprints of the models on show.
@@ -72,7 +74,9 @@ impl Blueprint {
         let plans = maker.plans();
         let horizon = sky.horizon;
         let sky = world.resource_mut::<Assets<Image>>().add(sky.image);
-        Self { model: Arc::clone(model), plans, sky, horizon }
+        let looks = visible_geoms(model.wrapped()).map(|geom| geom_look(model.wrapped(), geom));
+        let lightest = looks.map(|look| look.reflected()).fold(0.0, f32::max);
+        Self { model: Arc::clone(model), plans, sky, horizon, lightest }
     }
 }
 

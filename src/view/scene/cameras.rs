@@ -26,6 +26,10 @@ const ASIDE_DEG: f32 = 22.0;
 const START_TILTS_DEG: (f32, f32) = (-60.0, -14.0);
 /// Distance of the start in extents of the scene.
 const START_DISTANCE: f32 = 1.45;
+/// The same over an arena.
+const ARENA_START_DISTANCE: f32 = 1.7;
+/// The lightest surface may become so bright by the estimate, as a share of white; cones of lamps seldom reach all of it.
+const LIGHTEST: f32 = 1.2;
 /// Nearest that anything is seen, in extents.
 const NEAR: f32 = 0.01;
 /// Where fog begins and where nothing else is seen, in extents of the scene.
@@ -38,7 +42,7 @@ pub(super) fn viewpoint(physics: &Physics) -> Viewpoint {
     let (azimuth, elevation) = if framing.is_arena { ARENA_START_DEG } else { start(physics) };
     let home = Orbit {
         focus: framing.center,
-        distance: START_DISTANCE * framing.extent,
+        distance: if framing.is_arena { ARENA_START_DISTANCE } else { START_DISTANCE } * framing.extent,
         azimuth_rad: azimuth.to_radians(),
         elevation_rad: elevation.to_radians(),
     };
@@ -66,7 +70,10 @@ fn start(physics: &Physics) -> (f32, f32) {
 /// The camera of a scene; it has no target yet.
 pub(super) fn spawn(world: &mut World, blueprint: &Blueprint, extent: f32, below: (ChildOf, RenderLayers)) -> Entity {
     let model = blueprint.model.wrapped();
-    let sky = Skybox { image: Some(blueprint.sky.clone()), brightness: CANDELAS_OF_WHITE, ..default() };
+    // So that what is lightest keeps its shape.
+    let lightest = blueprint.lightest * lights::brightness_of_white(model);
+    let exposure = (LIGHTEST / lightest.max(1e-3)).min(1.0) / CANDELAS_OF_WHITE;
+    let sky = Skybox { image: Some(blueprint.sky.clone()), brightness: 1.0 / exposure, ..default() };
     let fog = DistanceFog {
         color: blueprint.horizon,
         falloff: FogFalloff::Linear { start: FOG.0 * extent, end: FOG.1 * extent },
@@ -74,7 +81,7 @@ pub(super) fn spawn(world: &mut World, blueprint: &Blueprint, extent: f32, below
     };
     let camera = Camera { is_active: false, order: -1, ..default() };
     let target = RenderTarget::None { size: UVec2::ONE };
-    let exposure = Exposure { ev100: -(1.2 / CANDELAS_OF_WHITE).log2() };
+    let exposure = Exposure { ev100: -(1.2 * exposure).log2() };
     let look = (Tonemapping::None, Msaa::Sample4, exposure, sky, fog, lights::ambient(model));
     let entity = world.spawn((Camera3d::default(), camera, target, look, below.clone())).id();
     if let Some(headlight) = lights::headlight(model) {

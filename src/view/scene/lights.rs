@@ -119,6 +119,18 @@ pub(super) fn ambient(model: &MjModel) -> AmbientLight {
     AmbientLight { color, brightness: AMBIENT_SHARE * strength * CANDELAS_OF_WHITE, ..default() }
 }
 
+/// How bright a white surface that faces up is under all of the model's light, as a share of white.
+pub(super) fn brightness_of_white(model: &MjModel) -> f32 {
+    let headlight = &model.vis().headlight;
+    let headlight = if headlight.active != 0 { HEADLIGHT_SHARE * color_and_strength(headlight.diffuse).1 } else { 0.0 };
+    let lamps = (0..model.nlight() as usize).filter(|&light| model.light_active()[light]).map(|light| {
+        let down = -Vec3::from(model.light_dir0()[light].map(|x| x as f32)).normalize_or(Vec3::NEG_Z).z;
+        color_and_strength(model.light_diffuse()[light]).1 * down.max(0.0)
+    });
+    // The headlight comes from the side.
+    ambient(model).brightness / CANDELAS_OF_WHITE + 0.7 * headlight + lamps.sum::<f32>()
+}
+
 /// How far shadows of a sun are drawn in a scene as large as `extent`.
 pub(super) fn cascades(extent: f32) -> CascadeShadowConfigBuilder {
     CascadeShadowConfigBuilder {

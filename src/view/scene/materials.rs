@@ -55,6 +55,16 @@ impl Look {
         self.rgba[3] < OPAQUE
     }
 
+    /// The share of light that it gives back at most; unknown, so none, where it has a texture or is transparent.
+    pub(super) fn reflected(&self) -> f32 {
+        if self.texture.is_some() || self.is_transparent() {
+            return 0.0;
+        }
+        let [r, g, b, _] = self.rgba;
+        let light = Color::srgb(r, g, b).to_linear();
+        light.red.max(light.green).max(light.blue)
+    }
+
     /// The material, with its texture.
     pub(super) fn material(&self, texture: Option<Handle<Image>>) -> StandardMaterial {
         let [r, g, b, a] = self.rgba;

@@ -117,7 +117,13 @@ fn build(world: &mut World, blueprint: Arc<Blueprint>, framing: Framing, layers:
     let mut ghost = Vec::new();
     for (number, plan) in blueprint.plans.iter().enumerate() {
         let mesh = Mesh3d(plan.mesh.clone());
-        let mut part = world.spawn((plan.part, mesh.clone(), MeshMaterial3d(plan.material.clone()), below.clone()));
+        let mut part = world.spawn((
+            plan.part,
+            mesh.clone(),
+            MeshMaterial3d(plan.material.clone()),
+            Visibility::Inherited,
+            below.clone(),
+        ));
         if !plan.casts_shadow {
             part.insert(NotShadowCaster);
         }
