@@ -163,13 +163,13 @@ fn difference(a: &[u8], b: &[u8]) -> f64 {
     differing as f64 / (a.len() / 4) as f64
 }
 
-fn assert_draws_something(rgb: &[u8], bytes_per_pixel: usize) {
+fn draws_something(rgb: &[u8], bytes_per_pixel: usize) -> bool {
     let mut counts: HashMap<&[u8], usize> = HashMap::new();
     for pixel in rgb.chunks_exact(bytes_per_pixel) {
         *counts.entry(&pixel[..3]).or_default() += 1;
     }
     let most = counts.values().copied().max().unwrap_or(0) as f64 / (rgb.len() / bytes_per_pixel) as f64;
-    assert!(counts.len() > 30 && most < 0.95, "{} colors, {most:.2} of it is one color", counts.len());
+    counts.len() > 30 && most < 0.95
 }
 
 #[test]
@@ -185,8 +185,13 @@ fn the_window_draws_moves_and_answers_keys_and_clicks() {
     };
 
     let early = screen.wait_for("stepping", |steps, _| steps > 40);
+    // On a busy machine the driver may still be at it.
+    let start = Instant::now();
+    while !draws_something(&screen.picture((0, 0, SIZE.0, SIZE.1)), 4) {
+        assert!(start.elapsed() < PATIENCE, "the window stays empty");
+        thread::sleep(Duration::from_millis(100));
+    }
     let first = screen.picture(STAGE);
-    assert_draws_something(&screen.picture((0, 0, SIZE.0, SIZE.1)), 4);
     screen.wait_for("stepping on", |steps, _| steps > early + 40);
     assert!(difference(&first, &screen.picture(STAGE)) > 0.0005, "the picture stands still while instances step");
 
@@ -243,7 +248,7 @@ fn a_picture_needs_no_display_and_is_the_same_for_one_seed() {
     let Some(first) = take("first.png", "1") else {
         return;
     };
-    assert_draws_something(&first, 3);
+    assert!(draws_something(&first, 3), "the picture is empty");
     assert!(Some(&first) == take("again.png", "1").as_ref(), "equal seeds, different pictures");
     assert!(Some(&first) != take("other.png", "2").as_ref(), "different seeds, equal pictures");
     assert_eq!(files_in(folder.path()), ["again.png", "first.png", "other.png"], "something half-written was left");

@@ -86,14 +86,12 @@ impl Physics {
     pub(crate) fn tendon_piece(&self, point: usize) -> Option<[[f64; 3]; 2]> {
         let (model, data) = self.raw();
         // SAFETY: MuJoCo's arrays have these lengths: a path has at most two points an object.
-        let (starts, counts, objects, points): (&[i32], &[i32], &[i32], &[[f64; 3]]) = unsafe {
-            (
-                array(data.ten_wrapadr, model.ntendon),
-                array(data.ten_wrapnum, model.ntendon),
-                array(data.wrap_obj.cast(), 2 * model.nwrap),
-                array(data.wrap_xpos.cast(), 2 * model.nwrap),
-            )
+        let (starts, counts, objects) = unsafe {
+            let objects: &[i32] = array(data.wrap_obj.cast(), 2 * model.nwrap);
+            (array(data.ten_wrapadr, model.ntendon), array(data.ten_wrapnum, model.ntendon), objects)
         };
+        // SAFETY: the same.
+        let points: &[[f64; 3]] = unsafe { array(data.wrap_xpos.cast(), 2 * model.nwrap) };
         /// Between the pulley's branches there is no string.
         const PULLEY: i32 = -2;
         let within = |(&start, &count): (&i32, &i32)| (start as usize..(start + count) as usize - 1).contains(&point);
@@ -126,5 +124,46 @@ impl Physics {
                 ContactForce { position: contact.pos, normal: axes[0], force: [world(0), world(1), world(2)] }
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::mujoco::Model;
+
+    #[test]
+    fn a_box_at_rest_is_carried_by_its_contacts() {
+        let xml = r#"<mujoco><worldbody>
+            <geom type="plane" size="2 2 1"/>
+            <body pos="0 0 .1"><freejoint/><geom type="box" size=".1 .2 .1" mass="3"/></body>
+        </worldbody></mujoco>"#;
+        let model = Model::from_xml("box", xml).expect("a valid model");
+        let mut physics = Physics::new(&model);
+        physics.reset();
+        for _ in 0..500 {
+            physics.step(1);
+        }
+        let before = physics.qpos().to_vec();
+        let contacts = physics.contact_forces();
+        assert_eq!(contacts.len(), 4, "one at each corner: {contacts:?}");
+        let weight: f64 = contacts.iter().map(|contact| contact.force[2]).sum();
+        assert!((weight - 3.0 * 9.81).abs() < 0.1, "{weight} N carry 3 kg");
+        assert!(contacts.iter().all(|contact| contact.normal[2] > 0.999 && contact.position[2].abs() < 1e-2));
+        assert_eq!(physics.qpos(), before, "nothing moves by being looked at");
+    }
+
+    #[test]
+    fn a_tendon_is_seen_between_its_sites() {
+        let xml = r#"<mujoco><worldbody>
+            <site name="hook" pos="0 0 2"/>
+            <body pos="0 0 1"><joint type="slide" axis="0 0 1"/><geom size=".1" mass="1"/><site name="weight"/></body>
+        </worldbody>
+        <tendon><spatial><site site="hook"/><site site="weight"/></spatial></tendon></mujoco>"#;
+        let model = Model::from_xml("string", xml).expect("a valid model");
+        let mut physics = Physics::new(&model);
+        physics.reset();
+        assert_eq!(physics.tendon_piece(0), Some([[0.0, 0.0, 2.0], [0.0, 0.0, 1.0]]));
+        assert_eq!((1..4).find_map(|point| physics.tendon_piece(point)), None, "two sites make one piece");
     }
 }

@@ -90,8 +90,7 @@ fn direct(
     (budget, clock, time): (Res<SceneBudget>, Res<Clock>, Res<Time<Real>>),
     ghosts: Query<(Entity, &Ghost)>,
     mut scenes: Query<(Entity, &Scene, &Viewpoint, &Pace, &mut Stage)>,
-    mut cameras: Query<&mut Camera>,
-    mut roots: Query<&mut Visibility>,
+    (mut cameras, mut roots): (Query<&mut Camera>, Query<&mut Visibility>),
 ) {
     *frame += 1;
     let alone = selection.enlarged || instances.0.len() == 1;
