@@ -161,11 +161,10 @@ impl Mlp {
         self.map(Tensor::detach)
     }
 
-    /// The same network with its matrices converted, except that of logits, whose rounding shows most in what they stand
-    /// for; biases and norms stay in float32.
+    /// The same network with every matrix converted; biases and norms stay in float32.
     pub(crate) fn with_kind(&self, kind: tch::Kind) -> Self {
         let mut converted = self.frozen();
-        for layer in converted.layers.iter_mut().filter(|layer| layer.activation != Activation::Identity) {
+        for layer in &mut converted.layers {
             layer.weight = layer.weight.to_kind(kind);
         }
         converted
@@ -276,9 +275,6 @@ impl Mlp {
     fn run(&self, x1: Option<&Tensor>, x2: Option<&Tensor>, term: Option<&RowTerm>) -> Tensor {
         let mut x = self.layers[0].forward(x1, x2, term, false);
         for layer in &self.layers[1..] {
-            if x.kind() != layer.weight.kind() {
-                x = x.to_kind(layer.weight.kind());
-            }
             x = layer.forward(Some(&x), None, None, self.heads.is_some());
         }
         x

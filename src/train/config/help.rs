@@ -89,7 +89,7 @@ mod tests {
             assert!(text.contains(&format!("  {}={}", key.name, key.default)), "{}", key.name);
         }
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH));
-        assert!(text.contains("Choices: S, B, L, XL."));
+        assert!(text.contains("Choices: S, B, L, XL, 1,"));
         assert!(text.contains("preset=laptop stands for"));
     }
 }

@@ -233,7 +233,7 @@ settings! {
         constraint_start_step: u64 = "auto", NOT_NEGATIVE;
         /// Environment steps over which that fades after the start; auto: 10 % of the run (10_000_000 of 100M).
         constraint_final_step: u64 = "auto", COUNT;
-        /// Number format of planning.
+        /// Number format of planning; bf16 halves its time and gives up about 1 % of what planning gains.
         plan_dtype: PlanDtype = "auto", ANY;
     }
     "actor and critic" {
