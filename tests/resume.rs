@@ -36,7 +36,7 @@ const SETTINGS: &[&str] = &[
 
 fn start(runs: &Path, further: &[&str]) -> Child {
     let name = |word: &&str| word.split('=').next().map(str::to_owned);
-    let kept = SETTINGS.iter().filter(|word| further.iter().all(|other| name(&other) != name(word)));
+    let kept = SETTINGS.iter().filter(|word| further.iter().all(|other| name(other) != name(word)));
     Command::new(env!("CARGO_BIN_EXE_terrarium"))
         .arg("train")
         .args(kept)

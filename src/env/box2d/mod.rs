@@ -7,11 +7,11 @@
 //! of a standing lander were off, and each step allocated 20 to 29 times. So rapier2d gives the shapes' geometry, bounds,
 //! masses and rotations here, and a robot of at most five bodies over a fixed ground is stepped as Box2D does it:
 //!
-//! 1. what touches is looked up ([`contact`]), with events of begin and end that set and clear contact flags;
+//! 1. what touches is looked up (`contact`), with events of begin and end that set and clear contact flags;
 //! 2. velocities are solved by 180 sweeps of sequential impulses over joints and contacts, from the impulses of the last
-//!    step ([`joint`], [`pressure`]), less when a sweep changes nothing but rounding (1e-6 m/s, rad/s);
+//!    step (`joint`, `pressure`), less when a sweep changes nothing but rounding (1e-6 m/s, rad/s);
 //! 3. bodies go straight ahead, then joints and overlaps are corrected by up to 60 sweeps that add no speed;
-//! 4. a body that entered the ground goes back to where it met it ([`impact`]) and on from there, alone;
+//! 4. a body that entered the ground goes back to where it met it (`impact`) and on from there, alone;
 //! 5. a robot that was calm for 25 steps sleeps.
 //!
 //! All state is plain data in one component, so copies and restored instances go on bit by bit; steps and resets allocate

@@ -1,9 +1,9 @@
 //! MuJoCo in the process: one shared model a task, one `mjData` an instance.
 //!
-//! A domain of the control suite lives in one file below [`dmcontrol`]; it says how an episode starts, what is seen and
-//! what is rewarded. [`gym`] and [`ogbench`] are environments of their own.
-//! [`model`] finds and loads models, [`physics`] steps an instance of one in the control suite's order. [`render`] draws
-//! pictures with MuJoCo's own renderer in the contexts that [`gl`] opens; [`picture`] says from where a task is seen.
+//! A domain of the control suite lives in one file below `dmcontrol`; it says how an episode starts, what is seen and
+//! what is rewarded. `gym` and `ogbench` are environments of their own.
+//! `model` finds and loads models, `physics` steps an instance of one in the control suite's order. `render` draws
+//! pictures with MuJoCo's own renderer in the contexts that `gl` opens; `picture` says from where a task is seen.
 
 mod bare;
 mod dmcontrol;
