@@ -42,7 +42,6 @@ struct Content {
 }
 
 /// How much of the time is spent on 3D scenes.
-#[cfg_attr(not(feature = "mujoco"), expect(dead_code, reason = "only 3D scenes ask for it"))]
 #[derive(Resource, Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SceneBudget {
     /// So many of a grid are drawn in a frame, the others keep their last picture.
