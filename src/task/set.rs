@@ -16,12 +16,25 @@ impl TaskSet {
     ///
     /// [`RegistryError::Unknown`] for a name that is none of them.
     pub fn parse(text: &str, registry: &Registry) -> Result<Self, RegistryError> {
+        Self::resolve(text, registry, |_| true)
+    }
+
+    /// The same for learning: of a domain, the tasks that are not held out. A held-out task can still be named.
+    ///
+    /// # Errors
+    ///
+    /// As [`TaskSet::parse`].
+    pub fn parse_for_training(text: &str, registry: &Registry) -> Result<Self, RegistryError> {
+        Self::resolve(text, registry, |task| task.split == Split::Train)
+    }
+
+    fn resolve(text: &str, registry: &Registry, of_domain: fn(&Task) -> bool) -> Result<Self, RegistryError> {
         let mut tasks: Vec<Task> = Vec::new();
         for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
             let mut found: Vec<&Task> = if name == "soup" {
                 registry.tasks().iter().filter(|task| task.split == Split::Train).collect()
             } else if let Some(domain) = Domain::ALL.into_iter().find(|domain| domain.name() == name) {
-                registry.tasks().iter().filter(|task| task.domain == domain).collect()
+                registry.tasks().iter().filter(|task| task.domain == domain && of_domain(task)).collect()
             } else {
                 registry.tasks().iter().filter(|task| task.id == name).collect()
             };
@@ -68,6 +81,20 @@ mod tests {
         let set = TaskSet::parse("pygame-pong, miniarcade,pygame-pong", &registry).expect("known names");
         assert_eq!(set.tasks().len(), all);
         assert_eq!(set.tasks()[0].id, "pygame-pong");
+    }
+
+    #[test]
+    fn a_domain_is_learned_without_its_held_out_tasks_unless_they_are_named() {
+        let registry = Registry::builtin().expect("tables parse");
+        let held_out =
+            registry.tasks().iter().find(|task| task.domain == Domain::MiniArcade && task.split != Split::Train);
+        let held_out = &held_out.expect("the domain holds some out").id;
+        let has = |text: &str| {
+            let set = TaskSet::parse_for_training(text, &registry).expect("known names");
+            set.tasks().iter().any(|task| task.id == *held_out)
+        };
+        assert!(!has("miniarcade"));
+        assert!(has(&format!("miniarcade,{held_out}")));
     }
 
     #[test]

@@ -55,7 +55,7 @@ impl Run {
     ///
     /// [`TrainError`] when the words, the tasks or the folder cannot be used.
     pub fn open(args: &TrainArgs) -> Result<Self, TrainError> {
-        let set = TaskSet::parse(args.task(), &Registry::builtin()?)?;
+        let set = TaskSet::parse_for_training(args.task(), &Registry::builtin()?)?;
         let mut fresh = args.resolve(&set)?;
         let dir = RunDir::of(&fresh);
         let config = if dir.config().is_file() {

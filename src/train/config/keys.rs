@@ -141,7 +141,7 @@ settings! {
         preset: Preset = "reference", ANY;
     }
     "environment" {
-        /// What to learn: a task, a domain, soup, or a comma-separated list of those.
+        /// What to learn: a task, a domain (without its held-out tasks), soup, or a comma-separated list of those.
         task: String = "soup", ANY;
         /// What the agent sees.
         obs: Observations = "state", ANY.only("state", "learning from pictures is not built in yet");

@@ -90,7 +90,7 @@ impl TrainArgs {
         Ok(Self { typed })
     }
 
-    /// The tasks asked for, as typed: see [`TaskSet::parse`].
+    /// The tasks asked for, as typed: see [`TaskSet::parse_for_training`].
     pub fn task(&self) -> &str {
         self.word("task").unwrap_or("soup")
     }
