@@ -30,6 +30,16 @@ fn unknown_commands_and_tasks_are_misuse() {
 }
 
 #[test]
+fn a_reader_that_is_gone_ends_a_command_without_a_word() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_terrarium"));
+    let pipes = command.arg("tasks").stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let mut child = pipes.spawn().expect("the program starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+#[test]
 fn policy_files_are_checked() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let write = |name: &str, text: &str| {

@@ -68,6 +68,10 @@ struct Words {
 /// Runs the program: parses, works, reports at most one error.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    // A run goes on and the window stays when nobody reads what they print.
+    if !matches!(arguments.command, Command::Train(_) | Command::Watch(_)) {
+        end_with_the_reader();
+    }
     let outcome = match arguments.command {
         Command::Train(command) => command.run().map(done),
         Command::Eval(command) => command.run().map(done),
@@ -90,6 +94,13 @@ pub fn main() -> ExitCode {
             ExitCode::from(if is_misuse(&error) { 2 } else { 1 })
         }
     }
+}
+
+/// From here on the program ends quietly when the reader of its output does, as in `terrarium tasks | head`.
+#[expect(unsafe_code, reason = "the standard library cannot set a signal back to its default")]
+fn end_with_the_reader() {
+    // SAFETY: sets what a signal does to its default, before any handler of ours is asked for it.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
 }
 
 fn done((): ()) -> ExitCode {

@@ -53,6 +53,7 @@ pub(super) fn finish(summary: &crate::train::RunSummary) -> anyhow::Result<()> {
         return Ok(());
     }
     let pictures = crate::train::draw_report(&summary.dir)?;
+    super::end_with_the_reader();
     if let Some(evaluation) = &summary.evaluation {
         println!("{}", report::score_table(evaluation));
     }
