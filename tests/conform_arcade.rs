@@ -1,16 +1,13 @@
 //! Every MiniArcade task behaves as the reference's recorded statistics say, over as many episodes as were recorded.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+mod common;
 
+use std::collections::BTreeMap;
+
+use common::fixtures;
 use terrarium::env::conformity::{RecordedTask, compare_task};
 use terrarium::sim::Seed;
 use terrarium::task::{Domain, Registry};
-
-fn fixtures() -> PathBuf {
-    let default = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures");
-    std::env::var_os("TERRARIUM_FIXTURES").map_or_else(default, PathBuf::from)
-}
 
 #[test]
 fn every_task_conforms() {

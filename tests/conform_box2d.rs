@@ -1,8 +1,10 @@
 //! Every Box2D task behaves as the reference's recorded statistics say, but for what the module docs list.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+mod common;
 
+use std::collections::BTreeMap;
+
+use common::fixtures;
 use terrarium::env::conformity::{Comparison, RecordedTask, compare_task};
 use terrarium::sim::Seed;
 use terrarium::task::{Domain, Registry};
@@ -12,11 +14,6 @@ const WALKS: u32 = 60;
 /// Share of the figures of a walker's linear policies that agree at least. Starts on one ground are all but alike, so the
 /// episodes of a policy are few different courses, and which of them one takes hangs on the last bits.
 const OF_LINEAR_WALKS: f64 = 0.85;
-
-fn fixtures() -> PathBuf {
-    let default = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures");
-    std::env::var_os("TERRARIUM_FIXTURES").map_or_else(default, PathBuf::from)
-}
 
 /// Whether a figure is the spread of the walker's vertical speed. It is made by the rare walker (1 of 200 in the reference,
 /// 1 of 250 here) that staggers backward over the left end of the ground and falls for the rest of its episode.

@@ -1,8 +1,11 @@
 //! Pictures of the Box2D tasks beside the reference's. What moves is random, so colors are counted; the contact sheets
 //! (the reference's row above ours) are left in `target/tmp/box2d` for a look.
 
-use std::path::{Path, PathBuf};
+mod common;
 
+use std::path::Path;
+
+use common::fixtures;
 use image::RgbImage;
 use terrarium::env::{Simulation, SimulationConfig};
 use terrarium::sim::{Frame, Group, ObservationMode, Purpose, Seed};
@@ -11,11 +14,6 @@ use terrarium::task::{Domain, Registry, Task};
 const SIDE: u32 = 224;
 /// Control steps after which the reference's pictures were taken.
 const STEPS: [u32; 3] = [0, 20, 80];
-
-fn fixtures() -> PathBuf {
-    let default = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures");
-    std::env::var_os("TERRARIUM_FIXTURES").map_or_else(default, PathBuf::from)
-}
 
 /// Three pictures of an episode in a row, uniform actions.
 fn row(task: &Task) -> RgbImage {

@@ -2,9 +2,12 @@
 //! start. `tests/traces/record.py` says how the recordings were made.
 #![cfg(feature = "mujoco")]
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use common::fixtures;
 use serde::Deserialize;
 use terrarium::env::mujoco::trace::{Traces, compare};
 use terrarium::env::{Simulation, SimulationConfig};
@@ -43,9 +46,7 @@ fn ogbench_follows_its_recordings() {
 
 #[test]
 fn gym_follows_its_recordings() {
-    let folder = std::env::var_os("TERRARIUM_FIXTURES")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures"), PathBuf::from);
-    let path = folder.join("mujoco/gym_traces.json");
+    let path = fixtures().join("mujoco/gym_traces.json");
     if !path.is_file() {
         eprintln!("skipped: {} is not there; TERRARIUM_FIXTURES names the folder of fixtures", path.display());
         return;

@@ -3,9 +3,12 @@
 //! All dimensions come from the files. `TERRARIUM_TEST_DEVICE=cuda` runs the same on a GPU, in float32 without TF32.
 #![cfg(feature = "learn")]
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use common::fixtures;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor, no_grad};
@@ -44,9 +47,7 @@ fn test_device() -> Option<Device> {
 /// Every case there is.
 fn cases() -> Vec<Case> {
     let Some(device) = test_device() else { return Vec::new() };
-    let root = std::env::var_os("TERRARIUM_FIXTURES")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures"), PathBuf::from);
-    let dir = root.join("newt");
+    let dir = fixtures().join("newt");
     let Ok(entries) = std::fs::read_dir(&dir) else {
         eprintln!("skipped: no golden numbers at {}; set TERRARIUM_FIXTURES", dir.display());
         return Vec::new();

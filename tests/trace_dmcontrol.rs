@@ -1,17 +1,14 @@
 //! The control suite's tasks behave as the reference's recordings say, step for step.
 #![cfg(feature = "mujoco")]
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+mod common;
 
+use std::collections::BTreeMap;
+
+use common::fixtures;
 use serde::Deserialize;
 use terrarium::env::mujoco::trace::{Start, Traces, compare, play};
 use terrarium::task::Registry;
-
-fn fixtures() -> PathBuf {
-    let default = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures");
-    std::env::var_os("TERRARIUM_FIXTURES").map_or_else(default, PathBuf::from)
-}
 
 #[test]
 fn every_recorded_task_agrees_with_its_traces() {
