@@ -113,22 +113,19 @@ impl Progress {
 }
 
 fn style() -> ProgressStyle {
-    let template = "{bar:24.cyan/238} {percent:>3} % {msg}";
+    let template = "{bar:14.cyan/238} {percent:>3} % {wide_msg}";
     ProgressStyle::with_template(template).expect("the template is sound").progress_chars("━╸━")
 }
 
-/// Everything but the bar: place, rate, time left, score, losses.
+/// Everything but the bar, what matters most first: place, score, time left, rate, losses.
 fn status(unit: &str, done: u64, total: u64, rate: &Rate, score: Option<f64>, losses: &str) -> String {
     let mut words = format!("{}/{} {unit}", grouped(done), grouped(total));
-    if let Some(rate) = rate.per_sec() {
-        let rounded = if rate < 10.0 { format!("{rate:.1}") } else { grouped(rate.round() as u64) };
-        words.push_str(&format!(" · {rounded}/s"));
-        if rate > 0.0 {
-            words.push_str(&format!(" · {} left", duration(total.saturating_sub(done) as f64 / rate)));
-        }
-    }
     if let Some(score) = score {
         words.push_str(&format!(" · score {score:.2}"));
+    }
+    if let Some(rate) = rate.per_sec().filter(|rate| *rate > 0.0) {
+        let rounded = if rate < 10.0 { format!("{rate:.1}") } else { grouped(rate.round() as u64) };
+        words.push_str(&format!(" · {} left · {rounded}/s", duration(total.saturating_sub(done) as f64 / rate)));
     }
     if !losses.is_empty() {
         words.push_str(&format!(" · {losses}"));
@@ -205,7 +202,7 @@ mod tests {
         let mut rate = Rate::new(start, 0);
         rate.add(start + Duration::from_secs(10), 12_000);
         let words = status("steps", 12_000, 30_000, &rate, Some(0.614), "reward 0.120");
-        assert_eq!(words, "12_000/30_000 steps · 1200/s · 15 s left · score 0.61 · reward 0.120");
+        assert_eq!(words, "12_000/30_000 steps · score 0.61 · 15 s left · 1200/s · reward 0.120");
     }
 
     #[test]

@@ -153,13 +153,13 @@ impl TrainArgs {
             config.constraint_final_step = scaled(10_000_000).max(1);
         }
         if unset("eval_freq") {
-            config.eval_freq = 20 * 500 * config.num_envs as u64;
+            config.eval_freq = (config.num_envs as u64).saturating_mul(20 * 500);
         }
         if unset("save_freq") {
             config.save_freq = config.eval_freq.saturating_mul(5);
         }
         if unset("log_freq") {
-            config.log_freq = 500 * config.num_envs as u64;
+            config.log_freq = (config.num_envs as u64).saturating_mul(500);
         }
         config.check(tasks.tasks().len())?;
         Ok(config)
