@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use terrarium::env::{EnvPlugin, Environment, EnvironmentsPlugin, Field, Layout, Outcome, SimulationConfig, populate};
 use terrarium::paint::Canvas;
 use terrarium::sim::{
-    ControlStep, Ending, FinalObservation, FinishedEpisode, OBS_DIM, Observation, ObservationMode, Rng, Seed,
-    SimPlugin, StartEpisodes, StepRecord, TaskTable, Throughput,
+    ControlStep, Ending, FinalObservation, FinishedEpisode, OBS_DIM, Observation, ObservationMode, Rng, Seed, Sim,
+    SimPlugin, StartEpisodes, StepRecord,
 };
 use terrarium::task::Registry;
 
@@ -147,10 +147,10 @@ fn a_state_that_is_not_finite_ends_its_episode_and_no_other() {
             let (count, episode_return) = (u64::from(index / breaks_at), f64::from(breaks_at - 1));
             assert_eq!((finished.count, finished.length), (count, breaks_at), "{label}");
             assert_eq!((finished.ending, finished.episode_return), (Some(Ending::Fault), episode_return), "{label}");
-            let throughput = world.resource::<Throughput>();
+            let throughput = &world.resource::<Sim>().throughput;
             assert_eq!((throughput.faults.total(), throughput.episodes), (count, count), "{label}");
         }
-        assert_eq!(app.world().resource::<TaskTable>().0.len(), 2);
+        assert_eq!(app.world().resource::<Sim>().tasks.len(), 2);
     }
 }
 
@@ -175,12 +175,12 @@ fn a_first_observation_that_is_not_finite_reaches_no_agent() {
         }
     }
     // Twenty episodes of ten steps: half the starts are bad, most episodes run nevertheless.
-    let throughput = app.world().resource::<Throughput>();
+    let throughput = &app.world().resource::<Sim>().throughput;
     assert!((8..60).contains(&throughput.faults.total()), "{throughput:?}");
     let finished = app.world().get::<FinishedEpisode>(instances[1]).expect("an instance has its last episode");
     assert!((20..60).contains(&finished.count), "{finished:?}");
     // Where no start is sound, each step is a fault, and so is every attempt at another start.
-    let throughput = hopeless.0.world().resource::<Throughput>();
+    let throughput = &hopeless.0.world().resource::<Sim>().throughput;
     assert_eq!((throughput.episodes, throughput.faults.total()), (200, 200 + 3 * 201));
     let record = seen(hopeless.0.world(), hopeless.1[1]).2;
     assert_eq!((record.ending, record.reward), (Some(Ending::Fault), 0.0));

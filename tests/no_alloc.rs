@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bevy::prelude::App;
 use terrarium::env::{EnvCatalog, EnvError, EnvironmentsPlugin, Simulation, SimulationConfig};
-use terrarium::sim::{Group, ObservationMode, Purpose, Seed, SimPlugin, Threads};
+use terrarium::sim::{Group, ObservationMode, Purpose, Seed, Sim, SimPlugin};
 use terrarium::task::{Domain, Registry, Task};
 
 /// The system's allocator, counting what the calling thread asks of it.
@@ -130,7 +130,7 @@ fn allocations_when_shared(instances: usize) -> u64 {
     for _ in 0..10 {
         simulation.step(Group(0));
     }
-    assert!(simulation.world().resource::<Threads>().have_shared());
+    assert!(simulation.world().resource::<Sim>().threads.have_shared());
     let before = COUNT.get();
     for _ in 0..STEPS {
         simulation.step(Group(0));

@@ -9,7 +9,7 @@ use terrarium::env::{
 };
 use terrarium::sim::{
     ACTION_DIM, Action, Ending, Episode, EpisodeTally, FinalObservation, FinishedEpisode, Frame, Group, InstanceTask,
-    Observation, ObservationMode, Purpose, Rng, Seed, SimPlugin, StepRecord, Threads,
+    Observation, ObservationMode, Purpose, Rng, Seed, Sim, SimPlugin, StepRecord,
 };
 use terrarium::task::{Domain, Registry, Task, TaskSet};
 
@@ -464,7 +464,7 @@ fn hash_of_a_run(threads: usize) -> u64 {
                 }
             }
         }
-        let shared = simulation.world().resource::<Threads>().have_shared();
+        let shared = simulation.world().resource::<Sim>().threads.have_shared();
         assert_eq!(shared, threads > 1, "whether helpers took part");
     };
     run(&cases, simulate(&cases, 12, Some(threads), many), 210);

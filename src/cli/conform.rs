@@ -170,13 +170,11 @@ fn short(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::keys;
     use super::*;
 
     fn misuse(text: &str) -> String {
-        let args: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
-        let error = run(&args).expect_err(text);
-        assert!(error.chain().any(|cause| cause.is::<Misuse>()), "{error:#}");
-        format!("{error:#}")
+        keys::misuse(text, run)
     }
 
     #[test]

@@ -152,6 +152,15 @@ fn unknown(what: &str, word: &str, known: &[&str]) -> Misuse {
     Misuse(format!("there is no {what} {word}; {hint}"))
 }
 
+/// What `run` finds wrong with the words of `text`; a panic unless it is a misuse.
+#[cfg(test)]
+pub(super) fn misuse<T: std::fmt::Debug>(text: &str, run: impl FnOnce(&[String]) -> anyhow::Result<T>) -> String {
+    let args: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+    let error = run(&args).expect_err(text);
+    assert!(error.chain().any(|cause| cause.is::<Misuse>()), "{error:#}");
+    format!("{error:#}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -170,6 +170,7 @@ fn print(statistics: &Statistics) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::keys;
     use super::*;
 
     fn no_checkpoint(_: &Path, _: &Task, _: Seed) -> anyhow::Result<BatchPolicy<'static>> {
@@ -177,10 +178,7 @@ mod tests {
     }
 
     fn misuse(text: &str) -> String {
-        let args: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
-        let error = run(&args, &no_checkpoint).expect_err(text);
-        assert!(error.chain().any(|cause| cause.is::<Misuse>()), "{error:#}");
-        format!("{error:#}")
+        keys::misuse(text, |args| run(args, &no_checkpoint))
     }
 
     #[test]

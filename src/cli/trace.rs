@@ -108,13 +108,11 @@ fn print(task: &str, deviation: &Deviation) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::keys;
     use super::*;
 
     fn misuse(text: &str) -> String {
-        let args: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
-        let error = run(&args).expect_err(text);
-        assert!(error.chain().any(|cause| cause.is::<Misuse>()), "{error:#}");
-        format!("{error:#}")
+        keys::misuse(text, run)
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::{Environment, Layout, picture, plain_loop, plugin};
 use crate::paint::Canvas;
 use crate::sim::{
     ACTION_DIM, Action, Episode, EpisodeTally, FinalObservation, FinishedEpisode, Frame, Group, InstanceId,
-    InstanceTask, OBS_DIM, Observation, ObservationMode, Purpose, Seed, StepRecord,
+    InstanceTask, OBS_DIM, Observation, Purpose, Seed, Sim, StepRecord,
 };
 use crate::task::Task;
 
@@ -268,7 +268,7 @@ pub fn spawn_instance(
     if world.resource_mut::<EnvCatalog>().scheduled.insert(hosted.hooks.name) {
         (hosted.hooks.add_systems)(world);
     }
-    let mode = *world.resource::<ObservationMode>();
+    let mode = world.resource::<Sim>().observation;
     let mut entity = world.spawn((
         id,
         task,

@@ -8,7 +8,7 @@ use bevy::prelude::*;
 
 use super::instances::{Instances, Parts, Surroundings};
 use super::{EnvCatalog, Environment};
-use crate::sim::{ActiveGroup, InstanceSystems, ObservationMode, Seed, TaskTable, Threads, Throughput};
+use crate::sim::{Sim, Throughput};
 
 /// Work that a thread takes at a time, ns: long beside taking it, short beside what a thread may fall behind.
 const PIECE_NANOS: f64 = 10_000.0;
@@ -22,8 +22,8 @@ const SAMPLED_EVERY: u32 = 32;
 /// Typical time of one drawn observation, ns.
 const DRAW_NANOS: f64 = 50_000.0;
 
-/// Hosts instances of one environment. Needs [`SimPlugin`](crate::sim::SimPlugin) and the resources [`Seed`]
-/// and [`TaskTable`] before the first control step.
+/// Hosts instances of one environment. Needs [`SimPlugin`](crate::sim::SimPlugin), and the tasks in [`Sim`]
+/// before the first control step.
 pub struct EnvPlugin<E: Environment>(PhantomData<fn() -> E>);
 
 impl<E: Environment> Default for EnvPlugin<E> {
@@ -42,7 +42,7 @@ impl<E: Environment> Plugin for EnvPlugin<E> {
 /// Adds the systems of one environment. Done with its first instance: a system costs time in every control step, even
 /// without instances.
 pub(super) fn add_systems<E: Environment>(world: &mut World) {
-    InstanceSystems::add(world, advance::<E>, start::<E>);
+    Sim::add_systems(world, advance::<E>, start::<E>);
 }
 
 /// What a control step of one instance costs, learned from samples. It decides on which threads instances step, never
@@ -77,19 +77,12 @@ impl Pace {
 
 /// A control step of the active group's instances. Instances share nothing, so the result is the same on any number of
 /// threads.
-fn advance<E: Environment>(
-    around: (Res<ActiveGroup>, Res<Seed>, Res<TaskTable>, Res<ObservationMode>),
-    threads: Res<Threads>,
-    mut throughput: ResMut<Throughput>,
-    mut pace: Local<Pace>,
-    mut tables: Query<Parts<E>>,
-) {
-    let (active, seed, table, mode) = around;
-    let around = Surroundings { tasks: &table.0, seed: *seed, active: active.0 };
+fn advance<E: Environment>(mut sim: ResMut<Sim>, mut pace: Local<Pace>, mut tables: Query<Parts<E>>) {
+    let Sim { tasks, seed, active, observation, threads, throughput, .. } = sim.bypass_change_detection();
+    let around = Surroundings { tasks, seed: *seed, active: *active };
     if pace.nanos == 0.0 {
-        pace.nanos = E::STEP_NANOS as f64 + if mode.draws() { DRAW_NANOS } else { 0.0 };
+        pace.nanos = E::STEP_NANOS as f64 + if observation.draws() { DRAW_NANOS } else { 0.0 };
     }
-    let throughput = throughput.bypass_change_detection();
     let sampled = pace.next();
     for table in tables.contiguous_iter_mut().expect("all components lie in tables") {
         let mut rest = Instances::of(table);
@@ -115,15 +108,10 @@ fn advance<E: Environment>(
 }
 
 /// Starts the first episode of those instances that have none.
-fn start<E: Environment>(
-    active: Res<ActiveGroup>,
-    seed: Res<Seed>,
-    table: Res<TaskTable>,
-    mut throughput: ResMut<Throughput>,
-    mut tables: Query<Parts<E>>,
-) {
-    let around = Surroundings { tasks: &table.0, seed: *seed, active: active.0 };
+fn start<E: Environment>(mut sim: ResMut<Sim>, mut tables: Query<Parts<E>>) {
+    let Sim { tasks, seed, active, throughput, .. } = &mut *sim;
+    let around = Surroundings { tasks, seed: *seed, active: *active };
     for table in tables.contiguous_iter_mut().expect("all components lie in tables") {
-        Instances::of(table).start(around, &mut throughput);
+        Instances::of(table).start(around, throughput);
     }
 }

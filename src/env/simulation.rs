@@ -6,8 +6,8 @@ use bevy::prelude::*;
 
 use super::{EnvCatalog, EnvError, HostedTask, HostedTasks, arcade, box2d, spawn_instance};
 use crate::sim::{
-    Action, ActiveGroup, Group, InstanceId, InstanceTask, ObservationMode, Seed, SimPlugin, TaskTable, Throughput,
-    control_step, start_episodes,
+    Action, Group, InstanceId, InstanceTask, ObservationMode, Seed, Sim, SimPlugin, Throughput, control_step,
+    start_episodes,
 };
 use crate::task::Task;
 
@@ -79,7 +79,7 @@ impl Simulation {
     /// One control step of the instances of `group`, with the actions they hold.
     pub fn step(&mut self, group: Group) {
         let world = self.app.world_mut();
-        world.resource_mut::<ActiveGroup>().0 = group;
+        world.resource_mut::<Sim>().active = group;
         control_step(world);
     }
 
@@ -105,7 +105,7 @@ impl Simulation {
 
     /// Steps and times since the start.
     pub fn throughput(&self) -> &Throughput {
-        self.app.world().resource::<Throughput>()
+        &self.app.world().resource::<Sim>().throughput
     }
 }
 
@@ -115,11 +115,12 @@ impl Simulation {
 ///
 /// [`EnvError`] when a task cannot be hosted, or not drawn though pictures are asked for.
 pub fn populate(world: &mut World, config: &SimulationConfig) -> Result<Vec<Entity>, EnvError> {
-    world.insert_resource(config.seed);
-    world.insert_resource(TaskTable(Arc::clone(&config.tasks)));
+    let mut sim = world.resource_mut::<Sim>();
+    (sim.seed, sim.tasks) = (config.seed, Arc::clone(&config.tasks));
+    let draws = sim.observation.draws();
     let catalog = world.resource::<EnvCatalog>();
     let hosted: Vec<HostedTask> = config.tasks.iter().map(|task| catalog.host(task)).collect::<Result<_, _>>()?;
-    if world.resource::<ObservationMode>().draws() {
+    if draws {
         hosted.iter().zip(&*config.tasks).try_for_each(|(hosted, task)| hosted.check_drawing(task))?;
     }
     let seed = config.seed;

@@ -1,6 +1,6 @@
 //! Pictures as observations.
 
-use bevy::prelude::{Component, Resource};
+use bevy::prelude::Component;
 use serde::{Deserialize, Serialize};
 
 /// Width and height of an observed picture, px.
@@ -9,7 +9,7 @@ pub const FRAME_SIZE: usize = 224;
 pub const FRAME_BYTES: usize = 3 * FRAME_SIZE * FRAME_SIZE;
 
 /// Which observations instances produce.
-#[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ObservationMode {
     /// The state row alone; nothing is drawn.
     #[default]

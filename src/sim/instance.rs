@@ -1,11 +1,7 @@
 //! Which instance an entity is, and of what task.
 
-use std::sync::Arc;
-
-use bevy::prelude::{Component, Resource};
+use bevy::prelude::Component;
 use serde::{Deserialize, Serialize};
-
-use crate::task::Task;
 
 /// The number of an instance within its run; its random streams follow from it.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -32,10 +28,6 @@ impl InstanceId {
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Group(pub u8);
 
-/// The number of an instance's task in the run's [`TaskTable`].
+/// The number of an instance's task in the run's [`tasks`](super::Sim::tasks).
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct InstanceTask(pub u16);
-
-/// The tasks of a run; an index into it is a task's number.
-#[derive(Resource, Clone, Debug)]
-pub struct TaskTable(pub Arc<[Task]>);

@@ -1,7 +1,7 @@
 //! The ECS heart: what an instance is made of, the phases of a control step, episodes, seeds, rows, throughput.
 //!
 //! It knows neither environments nor learners. In a [`control_step`] every instance of the
-//! [`ActiveGroup`] goes through the [`Phase`]s once.
+//! active [`Group`] goes through the [`Phase`]s once.
 
 mod episode;
 mod fault;
@@ -16,11 +16,9 @@ mod throughput;
 pub use episode::{Ending, Episode, EpisodeTally, FinishedEpisode, Scored, StepRecord, is_finite, take_action};
 pub use fault::{Fault, FaultCounts};
 pub use frame::{FRAME_BYTES, FRAME_SIZE, Frame, ObservationMode};
-pub use instance::{Group, InstanceId, InstanceTask, TaskTable};
+pub use instance::{Group, InstanceId, InstanceTask};
 pub use rows::{ACTION_DIM, Action, FinalObservation, OBS_DIM, Observation};
-pub use schedule::{
-    ActiveGroup, ControlStep, InstanceSystems, Phase, SimPlugin, StartEpisodes, control_step, start_episodes,
-};
+pub use schedule::{ControlStep, Phase, Sim, SimPlugin, StartEpisodes, control_step, start_episodes};
 pub use seed::{Purpose, Rng, Seed};
 pub use threads::Threads;
 pub use throughput::Throughput;

@@ -1,12 +1,15 @@
 //! Control steps: the phases that each instance goes through, and the systems that take them through.
 
+use std::sync::Arc;
+
 use bevy::ecs::schedule::{ScheduleLabel, SingleThreadedExecutor};
 use bevy::ecs::system::BoxedSystem;
 use bevy::prelude::*;
 
-use super::{Group, ObservationMode, Threads, Throughput};
+use super::{Group, InstanceTask, ObservationMode, Seed, Threads, Throughput};
+use crate::task::Task;
 
-/// One control step of every instance in the [`ActiveGroup`]: [`control_step`] as a schedule, for apps.
+/// One control step of every instance in the active group: [`control_step`] as a schedule, for apps.
 #[derive(ScheduleLabel, Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ControlStep;
 
@@ -14,11 +17,23 @@ pub struct ControlStep;
 #[derive(ScheduleLabel, Clone, Debug, PartialEq, Eq, Hash)]
 pub struct StartEpisodes;
 
-/// The systems that handle instances, one an environment type. They work on disjoint instances, so their order does not
-/// matter and no schedule has to find one: running them through a schedule would take longer than ten cheap instances.
+/// What all instances of a world share. One resource for all of it: to look one up takes a fifth of a cheap step.
 #[derive(Resource)]
-pub struct InstanceSystems {
-    /// `None` while they run.
+pub struct Sim {
+    /// The tasks; an index into them is a task's number.
+    pub tasks: Arc<[Task]>,
+    /// Where every random number comes from.
+    pub seed: Seed,
+    /// Which observations instances produce.
+    pub observation: ObservationMode,
+    /// The group that the next control step advances; the others stand still.
+    pub active: Group,
+    /// The threads that step instances.
+    pub threads: Threads,
+    /// Steps and times since the start.
+    pub throughput: Throughput,
+    /// One an environment type; `None` while they run. They work on disjoint instances, so their order does not matter
+    /// and no schedule has to find one: a schedule would take longer than ten cheap instances.
     systems: Option<Vec<InstanceSystem>>,
 }
 
@@ -27,20 +42,28 @@ struct InstanceSystem {
     start: BoxedSystem,
 }
 
-impl Default for InstanceSystems {
-    fn default() -> Self {
-        Self { systems: Some(Vec::new()) }
+impl Sim {
+    /// The task that an instance's number stands for.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such task.
+    #[inline]
+    pub fn task(&self, number: InstanceTask) -> &Task {
+        &self.tasks[usize::from(number.0)]
     }
-}
 
-impl InstanceSystems {
-    /// Adds, to a world that has [`SimPlugin`], a system that takes instances of the [`ActiveGroup`] through all phases
-    /// and one that starts episodes.
+    /// Adds, to a world that has [`SimPlugin`], a system that takes instances of the active group through all phases and
+    /// one that starts episodes.
     ///
     /// # Panics
     ///
     /// When the world has no [`SimPlugin`], and during a control step.
-    pub fn add<A, S>(world: &mut World, advance: impl IntoSystem<(), (), A>, start: impl IntoSystem<(), (), S>) {
+    pub fn add_systems<A, S>(
+        world: &mut World,
+        advance: impl IntoSystem<(), (), A>,
+        start: impl IntoSystem<(), (), S>,
+    ) {
         let mut system = InstanceSystem {
             advance: Box::new(IntoSystem::into_system(advance)),
             start: Box::new(IntoSystem::into_system(start)),
@@ -64,13 +87,13 @@ impl InstanceSystems {
 
 const NOT_RUNNING: &str = "no control step is running, and none has panicked";
 
-/// One control step of every instance in the [`ActiveGroup`].
+/// One control step of every instance in the active group.
 ///
 /// # Panics
 ///
 /// When the world has no [`SimPlugin`] or a system lacks a resource.
 pub fn control_step(world: &mut World) {
-    InstanceSystems::run(world, |system| &mut system.advance);
+    Sim::run(world, |system| &mut system.advance);
 }
 
 /// Starts the first episode of instances that have none yet; nothing steps.
@@ -79,7 +102,7 @@ pub fn control_step(world: &mut World) {
 ///
 /// When the world has no [`SimPlugin`] or a system lacks a resource.
 pub fn start_episodes(world: &mut World) {
-    InstanceSystems::run(world, |system| &mut system.start);
+    Sim::run(world, |system| &mut system.start);
 }
 
 /// The phases of an instance's control step, in order. An instance goes through all of them while it is in the cache, and
@@ -103,11 +126,7 @@ impl Phase {
     pub const ALL: [Self; 5] = [Self::Act, Self::Step, Self::Observe, Self::Score, Self::Reset];
 }
 
-/// The group that the next [`ControlStep`] advances; the others stand still.
-#[derive(Resource, Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ActiveGroup(pub Group);
-
-/// Adds the control-step schedule and what every instance shares.
+/// Adds the control-step schedules and [`Sim`], without tasks yet.
 #[derive(Default)]
 pub struct SimPlugin {
     /// Which observations instances produce.
@@ -123,12 +142,14 @@ impl Plugin for SimPlugin {
         step.set_executor(SingleThreadedExecutor::new()).add_systems(control_step);
         let mut start = Schedule::new(StartEpisodes);
         start.set_executor(SingleThreadedExecutor::new()).add_systems(start_episodes);
-        app.add_schedule(step)
-            .add_schedule(start)
-            .init_resource::<InstanceSystems>()
-            .insert_resource(self.observation)
-            .insert_resource(Threads::new(self.threads))
-            .insert_resource(ActiveGroup(Group(0)))
-            .init_resource::<Throughput>();
+        app.add_schedule(step).add_schedule(start).insert_resource(Sim {
+            tasks: Arc::from([]),
+            seed: Seed::new(0),
+            observation: self.observation,
+            active: Group(0),
+            threads: Threads::new(self.threads),
+            throughput: Throughput::default(),
+            systems: Some(Vec::new()),
+        });
     }
 }

@@ -1,12 +1,11 @@
 //! Random numbers: every one comes from (run seed, purpose, stream, episode).
 
-use bevy::prelude::Resource;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng as _, SeedableRng};
 use serde::{Deserialize, Serialize};
 
 /// The seed of a run. Two runs with one seed on one device give the same bytes.
-#[derive(Resource, Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Seed(u64);
 
 /// What a generator is for. Generators of different purposes never share numbers.

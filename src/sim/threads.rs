@@ -3,12 +3,10 @@
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::available_parallelism;
 
-use bevy::prelude::Resource;
 use bevy::tasks::{TaskPool, TaskPoolBuilder};
 
 /// The threads that step instances: the one that runs the schedule and its helpers. Results are the same for any number
 /// of them. Helpers start with the first work that is worth sharing.
-#[derive(Resource)]
 pub struct Threads {
     count: usize,
     helpers: OnceLock<TaskPool>,

@@ -3,12 +3,10 @@
 use std::ops::AddAssign;
 use std::time::Duration;
 
-use bevy::prelude::Resource;
-
 use super::{FaultCounts, Phase};
 
 /// Counts and durations since the program started.
-#[derive(Resource, Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Throughput {
     /// Environment steps (as agents count them).
     pub steps: u64,

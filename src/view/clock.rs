@@ -13,7 +13,7 @@ use bevy::time::Real;
 use super::policy::Policy;
 use super::selection::Instances;
 use super::{ViewSystems, policy};
-use crate::sim::{ActiveGroup, ControlStep, Group};
+use crate::sim::{ControlStep, Group, Sim};
 
 /// Instances that stand still.
 pub(super) const STANDING: Group = Group(0);
@@ -221,7 +221,7 @@ fn step(world: &mut World, due: Vec<Entity>) {
     for &entity in &stepping {
         world.entity_mut(entity).insert(STEPPING);
     }
-    world.resource_mut::<ActiveGroup>().0 = STEPPING;
+    world.resource_mut::<Sim>().active = STEPPING;
     world.run_schedule(ControlStep);
     for &entity in &stepping {
         world.entity_mut(entity).insert(STANDING);

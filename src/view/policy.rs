@@ -7,7 +7,7 @@ use crossbeam_channel::{TryRecvError, TrySendError};
 
 use super::comparison::Comparisons;
 use super::{Agent, Instances, ViewSystems};
-use crate::sim::{ACTION_DIM, Action, Episode, InstanceTask, OBS_DIM, Observation, Rng, TaskTable};
+use crate::sim::{ACTION_DIM, Action, Episode, InstanceTask, OBS_DIM, Observation, Rng, Sim};
 use crate::train::messages::{
     EncodeReply, EncodeRequest, OpenLoopPlan, PlanReply, PlanRequest, PlanRow, PlannerAnswer, PlannerQuestion,
 };
@@ -202,7 +202,7 @@ fn take_plans(
 /// Draws or takes the action of the step that is now due.
 pub(super) fn take_action(world: &mut World, entity: Entity) {
     let task = *world.get::<InstanceTask>(entity).expect("an instance has a task");
-    let width = world.resource::<TaskTable>().0[usize::from(task.0)].action_dim;
+    let width = world.resource::<Sim>().task(task).action_dim;
     let mut policy = world.get_mut::<Policy>(entity).expect("an instance on show has a policy");
     let action = match policy.as_mut() {
         Policy::Random(rng) => {

@@ -2,8 +2,7 @@
 
 use bevy::prelude::*;
 
-use crate::sim::TaskTable;
-use crate::task::Task;
+use crate::sim::{InstanceTask, Sim};
 
 /// The instances on show, in the order of the grid.
 #[derive(Resource, Clone, Debug)]
@@ -26,15 +25,15 @@ impl Instances {
 }
 
 /// What a tile or panel calls an instance: its task, numbered when the task has several.
-pub(super) fn instance_names(table: &TaskTable, tasks: &[u16]) -> Vec<String> {
-    let of = |task: u16| -> &Task { &table.0[usize::from(task)] };
+pub(super) fn instance_names(sim: &Sim, tasks: &[u16]) -> Vec<String> {
     tasks
         .iter()
         .enumerate()
         .map(|(index, &task)| {
             let several = tasks.iter().filter(|&&other| other == task).count() > 1;
             let nth = tasks[..index].iter().filter(|&&other| other == task).count() + 1;
-            if several { format!("{} #{nth}", of(task).id) } else { of(task).id.clone() }
+            let id = &sim.task(InstanceTask(task)).id;
+            if several { format!("{id} #{nth}") } else { id.clone() }
         })
         .collect()
 }

@@ -12,7 +12,7 @@ use super::policy::{NextAction, Policy, PolicyPlugin};
 use super::selection::{InstanceName, Instances, Selection, instance_names};
 use super::{Agent, ViewError, ViewSystems};
 use crate::env::{EnvironmentsPlugin, HostedTasks, SimulationConfig, populate};
-use crate::sim::{InstanceId, ObservationMode, Purpose, Seed, SimPlugin, StartEpisodes, TaskTable};
+use crate::sim::{InstanceId, ObservationMode, Purpose, Seed, Sim, SimPlugin, StartEpisodes};
 use crate::task::Task;
 
 /// Everything that happens, without what is drawn of it; needs Bevy's `TimePlugin` and a task pool.
@@ -83,11 +83,11 @@ pub fn add_instances(
 
 /// Gives instances what the app needs of them: a name, a pace, a policy.
 fn add_parts(world: &mut World, entities: &[Entity], tasks: &[u16], planned: bool) {
-    let seed = *world.resource::<Seed>();
-    let names = instance_names(world.resource::<TaskTable>(), tasks);
+    let sim = world.resource::<Sim>();
+    let (seed, names) = (sim.seed, instance_names(sim, tasks));
     for ((&entity, &task), name) in entities.iter().zip(tasks).zip(names) {
         let task = usize::from(task);
-        let repeat = world.resource::<TaskTable>().0[task].action_repeat;
+        let repeat = world.resource::<Sim>().tasks[task].action_repeat;
         let rate_hz = world.resource::<HostedTasks>().0[task].layout().rate_hz / f64::from(repeat);
         let stream = world.get::<InstanceId>(entity).expect("an instance has an id").stream();
         let policy = if planned {

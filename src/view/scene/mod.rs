@@ -20,6 +20,7 @@ mod textures;
 
 use std::f32::consts::FRAC_PI_2;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bevy::camera::visibility::RenderLayers;
 use bevy::light::NotShadowCaster;
@@ -34,6 +35,9 @@ use super::ViewSystems;
 use super::selection::Instances;
 use super::viewpoint::Viewpoint;
 use crate::env::physics_of;
+
+/// What building scenes may take of a frame: those that are left come with the next frames.
+const OPENING: Duration = Duration::from_millis(10);
 
 /// Builds and moves the scenes of instances that MuJoCo simulates.
 ///
@@ -91,8 +95,9 @@ fn add_viewpoints(world: &mut World) {
     }
 }
 
-/// Builds the scenes of instances that come on show.
+/// Builds the scenes of instances that come on show, at least one a frame.
 fn open(world: &mut World) {
+    let started = Instant::now();
     let instances = world.resource::<Instances>().0.clone();
     for (place, instance) in instances.into_iter().enumerate() {
         let on_show = world.get::<Viewpoint>(instance).is_some_and(|view| view.size != UVec2::ZERO);
@@ -105,6 +110,9 @@ fn open(world: &mut World) {
         // Layer 0 is the window's own.
         let scene = build(world, blueprint, framing, RenderLayers::layer(place + 1));
         world.entity_mut(instance).insert(scene);
+        if started.elapsed() >= OPENING {
+            break;
+        }
     }
 }
 

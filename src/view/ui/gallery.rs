@@ -9,7 +9,7 @@ use super::controls::FreeSpace;
 use super::picture::Picture;
 use super::{theme, view_bar};
 use crate::env::HostedTasks;
-use crate::sim::{Episode, EpisodeTally, FinishedEpisode, InstanceTask, TaskTable};
+use crate::sim::{Episode, EpisodeTally, FinishedEpisode, InstanceTask, Sim};
 use crate::view::policy::{NextAction, PlannerLink, Policy};
 use crate::view::selection::{InstanceName, Instances, Selection};
 use crate::view::viewpoint::{ShowInside, Viewpoint};
@@ -49,7 +49,7 @@ type Tile = (
 #[derive(SystemParam)]
 struct Exhibits<'w> {
     instances: Res<'w, Instances>,
-    table: Res<'w, TaskTable>,
+    sim: Res<'w, Sim>,
     hosted: Res<'w, HostedTasks>,
     link: Option<Res<'w, PlannerLink>>,
 }
@@ -62,7 +62,7 @@ fn show(
     exhibits: Exhibits,
     mut tiles: Query<Tile>,
 ) -> Result {
-    let Exhibits { instances, table, hosted, link } = exhibits;
+    let Exhibits { instances, sim, hosted, link } = exhibits;
     let planning = link.is_some_and(|link| link.is_slow());
     let mut region = space.region(contexts.ctx_mut()?, "stage region");
     for (.., mut picture, view) in &mut tiles {
@@ -81,7 +81,7 @@ fn show(
             let size = (rect.size() - egui::vec2(0.0, CAPTION)).max(egui::Vec2::splat(1.0));
             let look = Look { size, chosen: false, planning, whole: true };
             let tile = tiles.get_mut(instances.selected(*selection)).expect("it was there above");
-            show_tile(ui, rect, look, tile, &table);
+            show_tile(ui, rect, look, tile, &sim);
             return;
         }
         let shown: Vec<usize> =
@@ -96,7 +96,7 @@ fn show(
                 let tile = tiles.get_mut(instances.0[index]).expect("an instance on show has a tile");
                 let chosen = shown.len() > 1 && index == selection.index;
                 let look = Look { size: egui::Vec2::splat(grid.side), chosen, planning, whole: false };
-                if show_tile(ui, rect, look, tile, &table).clicked() {
+                if show_tile(ui, rect, look, tile, &sim).clicked() {
                     clicked = Some(index);
                 }
             }
@@ -133,11 +133,11 @@ fn show_tile(
     rect: egui::Rect,
     look: Look,
     tile: <Tile as bevy::ecs::query::QueryData>::Item<'_, '_>,
-    table: &TaskTable,
+    sim: &Sim,
 ) -> egui::Response {
     let (name, task, episode, tally, finished, policy, mut picture, view) = tile;
     let width = look.size.x;
-    let task = &table.0[usize::from(task.0)];
+    let task = sim.task(*task);
     let sense = if look.whole { egui::Sense::click_and_drag() } else { egui::Sense::click() };
     let response = ui.interact(rect, ui.id().with(("tile", &name.0)), sense);
     if !ui.is_rect_visible(rect) {

@@ -10,7 +10,7 @@ use bevy_egui::{EguiTextureHandle, EguiUserTextures, egui};
 use super::theme;
 use crate::env::{draw_backdrop, draw_instance};
 use crate::paint::Vector;
-use crate::sim::Seed;
+use crate::sim::{Seed, Sim};
 use crate::view::ViewSystems;
 use crate::view::clock::Pace;
 use crate::view::comparison::Comparisons;
@@ -83,7 +83,7 @@ fn paint(world: &mut World) {
     if jobs.is_empty() {
         return;
     }
-    let seed = *world.resource::<Seed>();
+    let seed = world.resource::<Sim>().seed;
     let shared: &World = world;
     let painted = ComputeTaskPool::get().scope(|scope| {
         for &(instance, content) in &jobs {

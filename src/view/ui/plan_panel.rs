@@ -9,7 +9,7 @@ use super::UiSystems;
 use super::status_panel::{SideRegion, Tab, tab_is_open};
 use super::theme;
 use crate::env::{Field, HostedTasks};
-use crate::sim::{Ending, InstanceTask, TaskTable};
+use crate::sim::{Ending, InstanceTask, Sim};
 use crate::task::DiscountRule;
 use crate::view::comparison::{Comparison, Comparisons, HORIZONS};
 use crate::view::ghost::ShowGhost;
@@ -52,7 +52,7 @@ impl Plugin for PlanPanelPlugin {
 struct Subject<'w, 's> {
     order: Res<'w, Instances>,
     selection: Res<'w, Selection>,
-    table: Res<'w, TaskTable>,
+    sim: Res<'w, Sim>,
     hosted: Res<'w, HostedTasks>,
     link: Option<Res<'w, PlannerLink>>,
     instances: Query<'w, 's, (&'static InstanceName, &'static InstanceTask)>,
@@ -68,7 +68,7 @@ fn show(
     let selected = subject.order.selected(*subject.selection);
     let (name, task) = subject.instances.get(selected).expect("an instance on show");
     let task_number = usize::from(task.0);
-    let (task, layout) = (&subject.table.0[task_number], subject.hosted.0[task_number].layout());
+    let (task, layout) = (&subject.sim.tasks[task_number], subject.hosted.0[task_number].layout());
     region.show(|ui| {
         ui.label(egui::RichText::new(&name.0).heading());
         let Some(link) = &subject.link else {

@@ -8,7 +8,7 @@ use bevy_egui::{EguiContexts, EguiPrimaryContextPass, egui};
 use super::UiSystems;
 use super::controls::FreeSpace;
 use super::theme;
-use crate::sim::{EpisodeTally, FinishedEpisode, InstanceTask, TaskTable, Throughput};
+use crate::sim::{EpisodeTally, FinishedEpisode, InstanceTask, Sim};
 use crate::view::clock::{Clock, Pace, StepRate};
 use crate::view::policy::PlannerLink;
 use crate::view::selection::{InstanceName, Instances, Selection};
@@ -91,7 +91,7 @@ fn show_throughput(
     mut space: ResMut<FreeSpace>,
     clock: Res<Clock>,
     rate: Res<StepRate>,
-    (throughput, finished): (Res<Throughput>, Query<&FinishedEpisode, With<Pace>>),
+    (sim, finished): (Res<Sim>, Query<&FinishedEpisode, With<Pace>>),
     diagnostics: Res<DiagnosticsStore>,
     link: Option<Res<PlannerLink>>,
 ) -> Result {
@@ -111,8 +111,9 @@ fn show_throughput(
             figure(ui, rate.total.to_string(), "steps");
             let episodes: u64 = finished.iter().map(|finished| finished.count).sum();
             figure(ui, episodes.to_string(), "episodes");
-            if throughput.faults.total() > 0 {
-                figure(ui, throughput.faults.total().to_string(), &format!("faulty states ({})", throughput.faults));
+            let faults = &sim.throughput.faults;
+            if faults.total() > 0 {
+                figure(ui, faults.total().to_string(), &format!("faulty states ({faults})"));
             }
             let fps = diagnostics.get(&FrameTimeDiagnosticsPlugin::FPS).and_then(|fps| fps.smoothed());
             figure(ui, fps.map_or("–".to_owned(), |fps| format!("{fps:.0}")), "frames/s");
@@ -146,7 +147,7 @@ fn show_tasks(
     mut region: SideRegion,
     mut selection: ResMut<Selection>,
     instances: Res<Instances>,
-    table: Res<TaskTable>,
+    sim: Res<Sim>,
     link: Option<Res<PlannerLink>>,
     rows: Query<(&InstanceName, &InstanceTask, &Pace, &EpisodeTally, &FinishedEpisode)>,
 ) -> Result {
@@ -184,7 +185,7 @@ fn show_tasks(
         });
         ui.add_space(theme::GAP);
         let (_, task, ..) = rows.get(instances.selected(*selection)).expect("an instance on show");
-        let task = &table.0[usize::from(task.0)];
+        let task = sim.task(*task);
         ui.label(egui::RichText::new(&task.id).strong());
         theme::explain(ui, format!("{}.", task.embodiment));
         theme::explain(ui, format!("{}.", task.instruction));
