@@ -235,7 +235,8 @@ fn a_picture_needs_no_display_and_is_the_same_for_one_seed() {
         let file = folder.path().join(name);
         let path = file.to_str().expect("a plain path");
         let arguments = ["watch", "--task", "pygame-pong", "--instances", "2", "--size", "900x600", "--seed", seed];
-        let output = terrarium(&arguments).args(["--screenshot", path, "--after", "40f"]).output().expect("it runs");
+        let output =
+            terrarium(&arguments).args(["--screenshot", path, "--after", "40frames"]).output().expect("it runs");
         if stderr(&output).contains("mesa-vulkan-drivers") {
             eprintln!("skipped: no Vulkan driver (package mesa-vulkan-drivers)");
             return None;

@@ -49,7 +49,13 @@ pub(super) fn run(words: &[String], json: bool) -> anyhow::Result<()> {
     let (mut of, mut seconds) = (None, 0.5);
     for word in words {
         match word.split_once('=') {
-            Some(("task" | "domain", value)) => of = Some(value.to_owned()),
+            Some(("task" | "domain", value)) => {
+                if let Some(before) = of.replace(value.to_owned()) {
+                    let sentence =
+                        format!("both {before} and {value} are named; write one list: task={before},{value}");
+                    return Err(super::Misuse(sentence).into());
+                }
+            }
             Some(("seconds", value)) => {
                 seconds = value.parse().ok().filter(|s: &f64| *s > 0.0).ok_or_else(|| {
                     super::Misuse(format!("seconds={value:?} cannot be read; expected a positive number"))
@@ -127,8 +133,8 @@ fn measure_task(task: &Task, time: Duration) -> anyhow::Result<Speed> {
         Some(_) => measure_pictures(task, DRAWN_INSTANCES * cores, cores, time)?,
         None => None,
     };
-    let whole = throughput.steps as f64 / one_core;
-    let [act, step, observe, score, reset] = Phase::ALL.map(|phase| throughput.time(phase).as_secs_f64() / whole);
+    let [act, step, observe, score, reset] =
+        Phase::ALL.map(|phase| throughput.step_time(phase).as_secs_f64() * one_core);
     let rest = (1.0 - act - step - observe - score - reset).max(0.0);
     let phases = Phases { act, step, observe, score, reset, rest };
     let over_bare = over_bare(task, instances, time)?;

@@ -109,6 +109,9 @@ pub(super) fn run(args: &[String], open_checkpoint: OpenCheckpoint) -> anyhow::R
     if faults.total() > 0 {
         eprintln!("warning: {} episodes ended in a fault ({faults})", faults.total());
     }
+    if sample.bad_actions > 0 {
+        eprintln!("warning: {} actions were not finite; zero was taken in their place", sample.bad_actions);
+    }
     if words.has("--json") {
         println!("{}", serde_json::to_string(&statistics).context("the statistics cannot be written as JSON")?);
     } else {

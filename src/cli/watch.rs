@@ -35,7 +35,7 @@ pub(super) struct WatchCommand {
     /// Draw without a display and write a PNG file instead of opening a window.
     #[arg(long, value_name = "FILE")]
     screenshot: Option<PathBuf>,
-    /// When to take it: seconds (`3`), frames of 1/60 s (`90f`) or control steps (`200s`).
+    /// When to take it: seconds (`3`), frames of 1/60 s (`90frames`) or control steps (`200steps`).
     #[arg(long, value_name = "N", default_value = "3", requires = "screenshot", value_parser = moment)]
     after: After,
     /// Size of the window or picture, px.
@@ -44,13 +44,20 @@ pub(super) struct WatchCommand {
 }
 
 fn moment(text: &str) -> Result<After, String> {
-    let sentence = || format!("{text:?} is no moment; write seconds (3), frames (90f) or control steps (200s)");
-    if let Some(frames) = text.strip_suffix('f') {
+    let sentence =
+        || format!("{text:?} is no moment; write seconds (3), frames (90frames) or control steps (200steps)");
+    if let Some(frames) = text.strip_suffix("frames") {
         frames.parse().map(After::Frames).map_err(|_| sentence())
-    } else if let Some(steps) = text.strip_suffix('s') {
+    } else if let Some(steps) = text.strip_suffix("steps") {
         steps.parse().map(After::Steps).map_err(|_| sentence())
     } else {
-        text.parse().ok().filter(|s: &f64| s.is_finite() && *s >= 0.0).map(After::Seconds).ok_or_else(sentence)
+        text.strip_suffix('s')
+            .unwrap_or(text)
+            .parse()
+            .ok()
+            .filter(|s: &f64| s.is_finite() && *s >= 0.0)
+            .map(After::Seconds)
+            .ok_or_else(sentence)
     }
 }
 
@@ -70,6 +77,11 @@ impl WatchCommand {
         let registry = crate::task::Registry::builtin()?;
         if !(self.speed.is_finite() && self.speed > 0.0) {
             return Err(super::Misuse(format!("--speed {} is out of range; it must be above 0", self.speed)).into());
+        }
+        if self.paused && self.screenshot.is_some() && matches!(self.after, After::Steps(1..)) {
+            let sentence =
+                "--paused takes no control step to wait for; leave it away, or write --after in seconds or frames";
+            return Err(super::Misuse(sentence.to_owned()).into());
         }
         let wanted = match &self.task {
             Some(text) => Some(crate::task::TaskSet::parse(text, &registry)?.tasks().to_vec()),
@@ -167,5 +179,21 @@ pub(super) fn train_and_watch(
     match training.join() {
         Ok(summary) => super::train::finish(&summary?),
         Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_read_with_its_unit() {
+        assert_eq!(moment("3"), Ok(After::Seconds(3.0)));
+        assert_eq!(moment("2.5s"), Ok(After::Seconds(2.5)));
+        assert_eq!(moment("90frames"), Ok(After::Frames(90)));
+        assert_eq!(moment("200steps"), Ok(After::Steps(200)));
+        for text in ["", "x", "-1", "nan", "3f", "1.5steps", "-2frames"] {
+            assert!(moment(text).expect_err(text).contains("200steps"), "{text}");
+        }
     }
 }

@@ -11,9 +11,8 @@ use super::statistics::{EpisodeSample, MeasureConfig, Sample, Statistics, Statis
 use crate::sim::{Purpose, Seed};
 use crate::task::{Domain, Task};
 
-/// What was recorded of one task.
+/// What was recorded of one task. Anything else beside it is skipped.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct RecordedTask {
     /// Width of the observation.
     pub obs_dim: usize,
@@ -51,6 +50,9 @@ pub enum ConformityError {
         /// The task's own.
         needed: usize,
     },
+    /// Nothing to compare with.
+    #[error("no policy of {0} is recorded")]
+    NoPolicies(String),
     /// A policy was recorded without statistics.
     #[error("policy {index} of {task} has no stats in the recording; record them or remove the policy")]
     NoStatistics {
@@ -70,14 +72,17 @@ pub struct Bounds {
     pub mean_slack: f64,
     /// Part of itself that a standard deviation may be off beyond its sampling error.
     pub std_slack: f64,
+    /// Whether standard deviations decide, or only means.
+    pub spread_decides: bool,
 }
 
 impl Bounds {
-    /// The bounds of a domain: sampling error alone, and more where another physics engine takes the reference's place.
+    /// The bounds of a domain: sampling error alone, and more where another physics engine takes the reference's place:
+    /// there, how far episodes lie apart hangs on how often rare ones come, and only means decide.
     pub fn of(domain: Domain) -> Self {
         match domain {
-            Domain::Box2D => Self { standard_errors: 4.0, mean_slack: 0.10, std_slack: 0.25 },
-            _ => Self { standard_errors: 4.0, mean_slack: 0.0, std_slack: 0.05 },
+            Domain::Box2D => Self { standard_errors: 4.0, mean_slack: 0.10, std_slack: 0.25, spread_decides: false },
+            _ => Self { standard_errors: 4.0, mean_slack: 0.0, std_slack: 0.05, spread_decides: true },
         }
     }
 
@@ -100,12 +105,19 @@ pub struct Comparison {
     pub allowed: f64,
     /// Whether they do not lie further apart.
     pub agrees: bool,
+    /// Whether the task's agreement hangs on it.
+    pub decides: bool,
 }
 
 impl Comparison {
     /// Part of the allowed difference that is used up; above 1 they disagree.
     pub fn ratio(&self) -> f64 {
         (self.found - self.reference).abs() / self.allowed
+    }
+
+    /// Whether the task differs by it.
+    pub fn refutes(&self) -> bool {
+        self.decides && !self.agrees
     }
 
     /// The name without an index.
@@ -121,6 +133,8 @@ pub struct ComparedTask {
     pub policies: Vec<(String, Vec<Comparison>)>,
     /// Agent steps that were run.
     pub steps: u64,
+    /// Actions that were not finite.
+    pub bad_actions: u64,
 }
 
 /// Runs the recorded policies of a task and compares, with `episodes` episodes each or as many as were recorded.
@@ -141,6 +155,9 @@ pub fn compare_task(
             return Err(ConformityError::Width { task: task.id.clone(), what, found, needed });
         }
     }
+    if recorded.policies.is_empty() {
+        return Err(ConformityError::NoPolicies(task.id.clone()));
+    }
     let no_statistics = |index| ConformityError::NoStatistics { task: task.id.clone(), index };
     let references: Vec<&Statistics> = (0..)
         .zip(&recorded.policies)
@@ -158,6 +175,7 @@ pub fn compare_task(
     let most = references.iter().map(|reference| reference.episodes).max().unwrap_or(0);
     let episodes = episodes.unwrap_or_else(|| u32::try_from(most).unwrap_or(u32::MAX)).max(2);
     let samples = measure(task, &mut policies, MeasureConfig::new(episodes, seed))?;
+    let bad_actions = samples.iter().map(|sample| sample.bad_actions).sum();
     let steps = samples.iter().flat_map(|sample| &sample.episodes).map(|episode| u64::from(episode.steps)).sum();
     let policies = (1..)
         .zip(&recorded.policies)
@@ -167,7 +185,7 @@ pub fn compare_task(
             Ok((format!("{number} {}", written.kind()), compare(task, reference, sample)?))
         })
         .collect::<Result<_, ConformityError>>()?;
-    Ok(ComparedTask { policies, steps })
+    Ok(ComparedTask { policies, steps, bad_actions })
 }
 
 /// Holds a sample against recorded statistics.
@@ -286,7 +304,7 @@ impl Comparer<'_> {
         let allowed = self.bounds.standard_errors_of(count) * error
             + self.bounds.mean_slack * reference_std
             + rounding(reference);
-        self.push(figure, reference, own.mean, allowed);
+        self.push(figure, reference, own.mean, allowed, true);
     }
 
     /// `(least, most)` are the reference's extremes. They bound how rare a deviation can be that gives such a standard
@@ -305,16 +323,16 @@ impl Comparer<'_> {
             largest * (10.0 / self.sample.episodes.len() as f64).sqrt()
         };
         let allowed = allowed + rounding(reference);
-        self.push(figure, reference, own.std, allowed);
+        self.push(figure, reference, own.std, allowed, self.bounds.spread_decides);
     }
 
     fn standard_error(&self, own_variance: f64, reference_variance: f64) -> f64 {
         (own_variance / self.sample.episodes.len() as f64 + reference_variance / self.episodes).sqrt()
     }
 
-    fn push(&mut self, figure: String, reference: f64, found: f64, allowed: f64) {
+    fn push(&mut self, figure: String, reference: f64, found: f64, allowed: f64, decides: bool) {
         let agrees = (found - reference).abs() <= allowed;
-        self.list.push(Comparison { figure, reference, found, allowed, agrees });
+        self.list.push(Comparison { figure, reference, found, allowed, agrees, decides });
     }
 }
 
@@ -358,6 +376,19 @@ mod tests {
         let list = compare(task, &reference, &own).expect("same widths");
         let wrong: Vec<&str> = list.iter().filter(|it| !it.agrees).map(|it| it.figure.as_str()).collect();
         assert_eq!(wrong, ["reset_mean[4]"]);
+    }
+
+    #[test]
+    fn another_physics_engine_is_held_to_its_means() {
+        let registry = Registry::builtin().expect("tables parse");
+        let task = registry.task("lunarlander-land").expect("known");
+        let own = sample(task, Policy::Zero, 1);
+        let mut reference = own.statistics();
+        reference.return_std *= 3.0;
+        let list = compare(task, &reference, &own).expect("same widths");
+        assert!(list.iter().any(|it| !it.agrees) && !list.iter().any(Comparison::refutes));
+        reference.obs_mean[1] += reference.obs_std[1];
+        assert!(compare(task, &reference, &own).expect("same widths").iter().any(Comparison::refutes));
     }
 
     #[test]

@@ -125,11 +125,14 @@ impl<'a, E: Environment> Instances<'a, E> {
         }
     }
 
-    /// The same, phase by phase and with a clock: what a phase took counts `weight` times. Gives the whole time.
-    pub(super) fn advance_timed(&mut self, around: Surroundings, throughput: &mut Throughput, weight: f64) -> Duration {
-        let started = Instant::now();
-        let mut since = started;
-        for phase in Phase::ALL {
+    /// The same, phase by phase: what each took.
+    pub(super) fn advance_timed(
+        &mut self,
+        around: Surroundings,
+        throughput: &mut Throughput,
+    ) -> [Duration; Phase::ALL.len()] {
+        let mut since = Instant::now();
+        Phase::ALL.map(|phase| {
             for index in 0..self.len() {
                 match phase {
                     _ if self.group[index] != around.active => {}
@@ -141,10 +144,8 @@ impl<'a, E: Environment> Instances<'a, E> {
                 }
             }
             let now = Instant::now();
-            *throughput.time_mut(phase) += (now - since).mul_f64(weight);
-            since = now;
-        }
-        since - started
+            now - std::mem::replace(&mut since, now)
+        })
     }
 
     /// Starts the episodes of those that wait for one.

@@ -61,11 +61,12 @@ impl Pace {
         self.turn.is_multiple_of(SAMPLED_EVERY)
     }
 
-    /// Takes in that `count` instances took `time`.
-    fn learn(&mut self, time: Duration, count: usize) {
-        let sample = time.as_nanos() as f64 / count as f64;
-        // A sample that was interrupted must not count for long.
-        self.nanos = 0.5 * (self.nanos + sample.min(4.0 * self.nanos));
+    /// Takes in that `count` instances took `time`; whether that is likely to be their own time and no interruption.
+    fn learn(&mut self, time: Duration, count: usize) -> bool {
+        let (sample, most) = (time.as_nanos() as f64 / count as f64, 4.0 * self.nanos);
+        // What was interrupted must not count for long.
+        self.nanos = 0.5 * (self.nanos + sample.min(most));
+        sample < most
     }
 
     /// Over how many threads to spread `count` instances, and how many to take at a time.
@@ -90,8 +91,14 @@ fn advance<E: Environment>(mut sim: ResMut<Sim>, mut pace: Local<Pace>, mut tabl
         let (worth, piece) = pace.split(whole);
         if sampled {
             let mut sample = rest.split_off(piece);
-            let weight = f64::from(SAMPLED_EVERY) * whole as f64 / sample.len() as f64;
-            pace.learn(sample.advance_timed(around, throughput, weight), sample.len());
+            let times = sample.advance_timed(around, throughput);
+            if pace.learn(times.iter().sum(), sample.len()) {
+                throughput.add_sample(
+                    times,
+                    sample.len(),
+                    f64::from(SAMPLED_EVERY) * whole as f64 / sample.len() as f64,
+                );
+            }
         }
         if worth.min(threads.count()) == 1 {
             rest.advance(around, throughput);

@@ -8,7 +8,7 @@ use super::policy::{BatchPolicy, PolicyFailure, PolicyInput};
 use super::{EnvError, Simulation, SimulationConfig};
 use crate::sim::{
     ACTION_DIM, Action, Ending, Fault, FaultCounts, FinalObservation, FinishedEpisode, Group, OBS_DIM, Observation,
-    ObservationMode, Seed, StepRecord,
+    ObservationMode, Seed, StepRecord, is_finite,
 };
 use crate::task::Task;
 
@@ -55,7 +55,6 @@ pub type Keep<'a> = &'a mut dyn FnMut(RecordedEpisode) -> Result<(), PolicyFailu
 /// Figures over episodes. Standard deviations are the population's. `obs_*` are over every step, each with the
 /// observation after it (the last of an episode included, the first excluded); `reset_*` over the first observations.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Statistics {
     /// How many.
     pub episodes: u64,
@@ -117,6 +116,8 @@ pub struct EpisodeSample {
 pub struct Sample {
     /// Width of the observation.
     pub obs_dim: usize,
+    /// Actions of the policy that were not finite: the environment took none in their place.
+    pub bad_actions: u64,
     /// One an episode, at least one.
     pub episodes: Vec<EpisodeSample>,
 }
@@ -245,6 +246,7 @@ struct PolicyRun {
     lanes: Vec<Lane>,
     inputs: Vec<PolicyInput>,
     actions: Vec<[f32; ACTION_DIM]>,
+    bad_actions: u64,
 }
 
 /// Rows of one episode as they come.
@@ -284,7 +286,8 @@ impl PolicyRun {
             .collect();
         let blank = PolicyInput { instance: 0, first: true, observation: [0.0; OBS_DIM] };
         let inputs = (0..lanes.len()).map(|instance| PolicyInput { instance, ..blank.clone() }).collect();
-        Self { first_instance: first, obs_dim, actions: vec![[0.0; ACTION_DIM]; lanes.len()], lanes, inputs }
+        let actions = vec![[0.0; ACTION_DIM]; lanes.len()];
+        Self { first_instance: first, obs_dim, lanes, inputs, actions, bad_actions: 0 }
     }
 
     fn is_done(&self) -> bool {
@@ -299,6 +302,7 @@ impl PolicyRun {
         self.actions.fill([0.0; ACTION_DIM]);
         policy(&self.inputs, &mut self.actions)?;
         for (index, action) in self.actions.iter().enumerate() {
+            self.bad_actions += u64::from(!is_finite(action));
             simulation.set_action(self.first_instance + index, action);
         }
         Ok(())
@@ -364,7 +368,8 @@ impl PolicyRun {
     }
 
     fn into_sample(self) -> Sample {
-        Sample { obs_dim: self.obs_dim, episodes: self.lanes.into_iter().flat_map(|lane| lane.finished).collect() }
+        let episodes = self.lanes.into_iter().flat_map(|lane| lane.finished).collect();
+        Sample { obs_dim: self.obs_dim, bad_actions: self.bad_actions, episodes }
     }
 }
 

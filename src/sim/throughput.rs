@@ -16,19 +16,23 @@ pub struct Throughput {
     pub faults: FaultCounts,
     /// Actions that were not finite and were replaced by zero.
     pub bad_actions: u64,
-    /// Processor time in each [`Phase`], all threads together; estimated, because reading the clock takes as long as some
-    /// steps do.
+    /// What each [`Phase`] took of the steps that were measured.
     times: [Duration; Phase::ALL.len()],
+    /// How many were.
+    timed_steps: f64,
 }
 
 impl Throughput {
-    /// Processor time in `phase`.
-    pub fn time(&self, phase: Phase) -> Duration {
-        self.times[phase as usize]
+    /// Processor time of a step in `phase`; zero before one was measured. An estimate from samples, because reading the
+    /// clock takes as long as some steps do.
+    pub fn step_time(&self, phase: Phase) -> Duration {
+        if self.timed_steps > 0.0 { self.times[phase as usize].div_f64(self.timed_steps) } else { Duration::ZERO }
     }
 
-    pub(crate) fn time_mut(&mut self, phase: Phase) -> &mut Duration {
-        &mut self.times[phase as usize]
+    /// Adds what the phases of a sample of `steps` took; it stands for `weight` times as many.
+    pub(crate) fn add_sample(&mut self, times: [Duration; Phase::ALL.len()], steps: usize, weight: f64) {
+        self.times.iter_mut().zip(times).for_each(|(time, sample)| *time += sample.mul_f64(weight));
+        self.timed_steps += steps as f64 * weight;
     }
 
     /// What came on top of `earlier`.
@@ -39,7 +43,8 @@ impl Throughput {
             episodes: self.episodes - earlier.episodes,
             faults: self.faults.since(&earlier.faults),
             bad_actions: self.bad_actions - earlier.bad_actions,
-            times: Phase::ALL.map(|phase| self.time(phase) - earlier.time(phase)),
+            times: Phase::ALL.map(|phase| self.times[phase as usize] - earlier.times[phase as usize]),
+            timed_steps: self.timed_steps - earlier.timed_steps,
         }
     }
 }
@@ -50,6 +55,7 @@ impl AddAssign<&Self> for Throughput {
         self.episodes += more.episodes;
         self.faults += more.faults;
         self.bad_actions += more.bad_actions;
-        self.times = Phase::ALL.map(|phase| self.time(phase) + more.time(phase));
+        self.times.iter_mut().zip(more.times).for_each(|(time, more)| *time += more);
+        self.timed_steps += more.timed_steps;
     }
 }

@@ -12,6 +12,10 @@ use crate::env::{EnvError, Simulation, SimulationConfig};
 use crate::sim::{Action, Group, ObservationMode, Purpose, Rng, Seed, StepRecord};
 use crate::task::Task;
 
+/// Control steps that are measured at least. Medians are compared, so those that other work on the machine interrupted
+/// do not count.
+const LEAST_ROUNDS: usize = 9;
+
 /// Time of a task's agent steps over the time that MuJoCo's bare `mj_step` takes for as many physics steps from the same
 /// states, on one core, both over `instances` instances in turn; `None` for a task that MuJoCo does not host.
 ///
@@ -46,9 +50,9 @@ impl super::ForTraceable for Ratio<'_> {
         let steps = E::physics_steps(&params) * task.action_repeat;
         let mut bare: Vec<Bare> = (0..instances).map(|index| Bare::of(simulation.get::<E>(index))).collect();
         let mut rng = seed.rng(Purpose::Policy, 0, 0);
-        let (mut hosted_time, mut bare_time) = (Duration::ZERO, Duration::ZERO);
-        let mut warm = false;
-        while hosted_time + bare_time < time {
+        let mut rounds: Vec<(Duration, Duration)> = Vec::new();
+        let begun = Instant::now();
+        while rounds.len() < LEAST_ROUNDS || begun.elapsed() < time {
             for (index, bare) in bare.iter_mut().enumerate() {
                 simulation.set_action(index, &random_action(&mut rng).0);
                 bare.copy(simulation.get::<E>(index), mjtState::mjSTATE_INTEGRATION);
@@ -66,14 +70,14 @@ impl super::ForTraceable for Ratio<'_> {
             for (index, bare) in bare.iter_mut().enumerate() {
                 bare.step(simulation.get::<E>(index), steps);
             }
-            let bare = started.elapsed();
-            if warm {
-                hosted_time += hosted;
-                bare_time += bare;
-            }
-            warm = true;
+            rounds.push((hosted, started.elapsed()));
         }
-        Ok(hosted_time.as_secs_f64() / bare_time.as_secs_f64())
+        let median = |pick: fn(&(Duration, Duration)) -> Duration| {
+            let mut times: Vec<Duration> = rounds.iter().map(pick).collect();
+            times.sort_unstable();
+            times[times.len() / 2].as_secs_f64()
+        };
+        Ok(median(|round| round.0) / median(|round| round.1))
     }
 }
 
