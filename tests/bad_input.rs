@@ -1,7 +1,11 @@
 //! What bad input gets: one clear sentence, exit code 2 for misuse and 1 for failure, nothing half-written.
 
+mod common;
+
 use std::path::Path;
 use std::process::Command;
+
+use common::skip;
 
 /// Exit code and what was said on stderr.
 fn terrarium(args: &[&str]) -> (i32, String) {
@@ -82,7 +86,7 @@ mod learning {
     #[test]
     fn a_gpu_that_is_not_there_is_said_not_replaced() {
         if Path::new("/dev/nvidia0").exists() {
-            eprintln!("skipped: this machine has a GPU");
+            skip("this machine has a GPU");
             return;
         }
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -104,6 +108,8 @@ mod learning {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let empty = folder.path().display().to_string();
         refused(&["eval", &empty], 2, &["checkpoint"]);
+        refused(&["eval", &empty, "--device", "gpu"], 2, &["cuda:N"]);
+        refused(&["eval", &empty, "--episodes", "0"], 2, &["at least 1"]);
         refused(&["watch", "/no/such/folder"], 2, &["/no/such/folder"]);
         let policy = format!("policy=checkpoint:{empty}");
         refused(&["rollout", "task=pygame-pong", &policy], 2, &["checkpoint"]);

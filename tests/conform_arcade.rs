@@ -4,18 +4,15 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::fixtures;
+use common::fixture;
 use terrarium::env::conformity::{RecordedTask, compare_task};
 use terrarium::sim::Seed;
 use terrarium::task::{Domain, Registry};
 
 #[test]
 fn every_task_conforms() {
-    let path = fixtures().join("arcade/statistics.json");
-    let Ok(text) = std::fs::read_to_string(&path) else {
-        eprintln!("skipped: no recorded statistics at {}; set TERRARIUM_FIXTURES", path.display());
-        return;
-    };
+    let Some(path) = fixture("arcade/statistics.json") else { return };
+    let text = std::fs::read_to_string(path).expect("readable");
     let recorded: BTreeMap<String, RecordedTask> = serde_json::from_str(&text).expect("recorded statistics");
     let registry = Registry::builtin().expect("tables parse");
     let mut problems = Vec::new();

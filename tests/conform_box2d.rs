@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::fixtures;
+use common::fixture;
 use terrarium::env::conformity::{Comparison, RecordedTask, compare_task};
 use terrarium::sim::Seed;
 use terrarium::task::{Domain, Registry};
@@ -23,11 +23,8 @@ fn hangs_on_rare_falls(it: &Comparison) -> bool {
 
 #[test]
 fn every_task_conforms() {
-    let path = fixtures().join("box2d/statistics.json");
-    let Ok(text) = std::fs::read_to_string(&path) else {
-        eprintln!("skipped: no recorded statistics at {}; set TERRARIUM_FIXTURES", path.display());
-        return;
-    };
+    let Some(path) = fixture("box2d/statistics.json") else { return };
+    let text = std::fs::read_to_string(path).expect("readable");
     let recorded: BTreeMap<String, RecordedTask> = serde_json::from_str(&text).expect("recorded statistics");
     let registry = Registry::builtin().expect("tables parse");
     let mut problems = Vec::new();

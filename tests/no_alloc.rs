@@ -2,11 +2,14 @@
 //! step that threads share.
 #![expect(unsafe_code, reason = "an allocator can only be replaced by an unsafe impl")]
 
+mod common;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::Arc;
 
 use bevy::prelude::App;
+use common::skip;
 use terrarium::env::{EnvCatalog, EnvError, EnvironmentsPlugin, Simulation, SimulationConfig};
 use terrarium::sim::{Group, ObservationMode, Purpose, Seed, Sim, SimPlugin};
 use terrarium::task::{Domain, Registry, Task};
@@ -157,7 +160,7 @@ fn rendered_pictures_do_not_allocate() {
     for id in ["walker-walk", "reacher-easy", "mujoco-hopper"] {
         let Some(task) = hosted().into_iter().find(|task| task.id == id) else { continue };
         if let Err(problem) = drawable(&task) {
-            eprintln!("skipped: {problem}");
+            skip(problem);
             return;
         }
         assert_eq!(allocations_after(2, 5, &[task], ObservationMode::StateRgb), 0, "{id}");

@@ -2,7 +2,10 @@
 //!
 //! `TERRARIUM_SUITE_TASKS` restricts it to some tasks (ids or domains, comma-separated) while one is being written.
 
+mod common;
+
 use bevy::prelude::*;
+use common::skip;
 use terrarium::env::{
     EnvCatalog, EnvError, EnvironmentsPlugin, HostedTask, Simulation, SimulationConfig, copy_instance,
     restore_instance, save_instance,
@@ -39,7 +42,7 @@ fn cases() -> Vec<Case> {
     for task in tasks {
         match catalog.host(&task) {
             Ok(hosted) => cases.push(Case { task, hosted }),
-            Err(error @ EnvError::NotHosted { .. }) if !hint(&error).is_empty() => eprintln!("skipped: {error}"),
+            Err(error @ EnvError::NotHosted { .. }) if !hint(&error).is_empty() => skip(error),
             Err(error) => panic!("{error}"),
         }
     }
@@ -473,7 +476,7 @@ fn hash_of_a_run(threads: usize) -> u64 {
     let few: Vec<_> = rendered.into_iter().filter(|case| RENDERED.contains(&case.task.id.as_str())).collect();
     match few.iter().try_for_each(|case| case.hosted.check_drawing(&case.task)) {
         Ok(()) => run(&few, simulate_in(ObservationMode::StateRgb, &few, 15, Some(threads), |_| 3), 3),
-        Err(problem) => eprintln!("skipped the pictures of MuJoCo tasks: {problem}"),
+        Err(problem) => skip(format!("pictures of MuJoCo tasks: {problem}")),
     }
     hash
 }

@@ -5,18 +5,15 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::fixtures;
+use common::fixture;
 use serde::Deserialize;
 use terrarium::env::mujoco::trace::{Start, Traces, compare, play};
 use terrarium::task::Registry;
 
 #[test]
 fn every_recorded_task_agrees_with_its_traces() {
-    let path = fixtures().join("mujoco/dmcontrol_traces.json");
-    let Ok(text) = std::fs::read_to_string(&path) else {
-        eprintln!("skipped: no recorded episodes at {}; set TERRARIUM_FIXTURES", path.display());
-        return;
-    };
+    let Some(path) = fixture("mujoco/dmcontrol_traces.json") else { return };
+    let text = std::fs::read_to_string(path).expect("readable");
     let traces: Traces = serde_json::from_str(&text).expect("recorded episodes");
     let registry = Registry::builtin().expect("tables parse");
     let mut problems = Vec::new();

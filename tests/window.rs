@@ -1,6 +1,8 @@
 //! The real window on a virtual display: it draws, moves, and answers keys and clicks as a person makes them.
 #![cfg(all(feature = "view", target_os = "linux"))]
 
+mod common;
+
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, IoSlice};
 use std::path::Path;
@@ -8,6 +10,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::skip;
 use x11rb::connection::{Connection, RequestConnection};
 use x11rb::protocol::xproto::{AtomEnum, ConnectionExt, ImageFormat, InputFocus, Window};
 use x11rb::rust_connection::RustConnection;
@@ -47,7 +50,7 @@ fn start_display() -> Option<(Process, String)> {
         .stderr(Stdio::null())
         .spawn();
     let Ok(mut child) = started else {
-        eprintln!("skipped: Xvfb is not installed (package xvfb)");
+        skip("Xvfb is not installed (package xvfb)");
         return None;
     };
     let mut number = String::new();
@@ -75,7 +78,7 @@ impl Screen {
                 let mut stderr = BufReader::new(app.0.stderr.take().expect("it is piped"));
                 while stderr.read_line(&mut said).expect("readable") > 0 {}
                 assert!(said.contains("mesa-vulkan-drivers"), "the app ended with {status}: {said}");
-                eprintln!("skipped: no Vulkan driver (package mesa-vulkan-drivers)");
+                skip("no Vulkan driver (package mesa-vulkan-drivers)");
                 return None;
             }
             let children = connection.query_tree(root).expect("sent").reply().expect("a tree").children;
@@ -238,7 +241,7 @@ fn a_picture_needs_no_display_and_is_the_same_for_one_seed() {
         let output =
             terrarium(&arguments).args(["--screenshot", path, "--after", "40frames"]).output().expect("it runs");
         if stderr(&output).contains("mesa-vulkan-drivers") {
-            eprintln!("skipped: no Vulkan driver (package mesa-vulkan-drivers)");
+            skip("no Vulkan driver (package mesa-vulkan-drivers)");
             return None;
         }
         assert!(output.status.success(), "{}", stderr(&output));

@@ -44,7 +44,10 @@ impl EvalCommand {
         use crate::newt::DeviceChoice;
         use crate::train::{SavedAgent, play, report};
 
-        let device: DeviceChoice = self.device.parse()?;
+        let device: DeviceChoice = self.device.parse().map_err(super::Misuse::from_error)?;
+        if self.episodes == 0 {
+            return Err(super::Misuse("--episodes 0 gives no score; take at least 1".to_owned()).into());
+        }
         let (device, name) = device.open()?;
         let mut saved = SavedAgent::load(&super::existing(self.checkpoint)?, device)?;
         eprintln!("{name}; checkpoint {} of step {}", saved.checkpoint.display(), saved.step);
@@ -53,7 +56,7 @@ impl EvalCommand {
             Some(list) => list.split(',').map(|id| saved.number(id)).collect::<Result<_, _>>()?,
         };
         let tasks = saved.tasks.into();
-        let statistics = play::play(&mut saved.agent, &tasks, &numbers, self.episodes.max(1), Seed::new(self.seed))?;
+        let statistics = play::play(&mut saved.agent, &tasks, &numbers, self.episodes, Seed::new(self.seed))?;
         if self.json {
             let summaries: Vec<_> = statistics.summaries().into_iter().filter(|summary| summary.episodes > 0).collect();
             println!("{}", serde_json::to_string_pretty(&summaries)?);

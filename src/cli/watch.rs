@@ -122,7 +122,7 @@ fn agent_options(
     use crate::view::{Agent, MetricsSource};
 
     let path = super::existing(path)?;
-    let (device, name) = command.device.parse::<DeviceChoice>()?.open()?;
+    let (device, name) = command.device.parse::<DeviceChoice>().map_err(super::Misuse::from_error)?.open()?;
     let saved = SavedAgent::load(&path, device)?;
     eprintln!("{name}; checkpoint {} of step {}", saved.checkpoint.display(), saved.step);
     let tasks = wanted.unwrap_or_else(|| saved.tasks.clone());

@@ -11,7 +11,7 @@ use super::model::{Model, TaskTensors};
 use super::noise::{Noise, SeededNoise};
 use super::optim::{Adam, Group};
 use super::planner::{Plan, PlanModel, PlanRequest, Planner};
-use super::policy;
+use super::policy::{self, PolicySample};
 use super::scale::RunningScale;
 
 /// What a learner has to know of its tasks, one row each.
@@ -76,6 +76,8 @@ pub struct Losses {
     pi_grad_norm: Option<Tensor>,
     scale: Tensor,
     lr: [f64; 3],
+    entropy_coef: f64,
+    rho: Tensor,
 }
 
 impl Losses {
@@ -94,24 +96,37 @@ impl Losses {
                 ("lr_enc", self.lr[1]),
             ];
             if let Some(prior) = &m.prior {
-                out.push(("pi_prior_loss", number(prior)));
+                out.push(("pi_prior_loss", number(&prior.total)));
+                out.extend(self.prior_metrics(&prior.imitation, &prior.sample, prior.sample.entropy.size()[0]));
             }
             if let (Some(policy), Some(norm)) = (&self.policy, &self.pi_grad_norm) {
-                let std = policy.sample.log_std.exp();
                 out.extend([
                     ("pi_loss", number(&policy.total)),
-                    ("bc_loss", number(&policy.imitation)),
-                    ("pi_entropy", number(&policy.sample.entropy.mean(Kind::Float))),
-                    ("pi_scaled_entropy", number(&policy.sample.scaled_entropy.mean(Kind::Float))),
-                    ("pi_std", number(&std.mean(Kind::Float))),
-                    ("pi_max_std", number(&std.max())),
                     ("pi_scale", number(&self.scale)),
                     ("pi_grad_norm", number(norm)),
-                    ("lr_pi", self.lr[2]),
                 ]);
+                out.extend(self.prior_metrics(&policy.imitation, &policy.sample, 1));
             }
             out
         })
+    }
+
+    /// What both phases tell of the prior. `steps` divides the sum over `t` where the loss takes a mean.
+    fn prior_metrics(&self, imitation: &Tensor, sample: &PolicySample, steps: i64) -> [(&'static str, f64); 7] {
+        let number = |t: &Tensor| t.double_value(&[]);
+        let mean = |t: &Tensor| number(&t.mean(Kind::Float));
+        let std = sample.log_std.exp();
+        let by_step = sample.scaled_entropy.mean_dim(1, false, None::<Kind>);
+        let entropy = number(&by_step.dot(&self.rho.narrow(0, 0, by_step.size()[0]))) / steps as f64;
+        [
+            ("bc_loss", number(imitation)),
+            ("entropy_loss", -self.entropy_coef * entropy),
+            ("pi_entropy", mean(&sample.entropy)),
+            ("pi_scaled_entropy", mean(&sample.scaled_entropy)),
+            ("pi_std", mean(&std)),
+            ("pi_max_std", number(&std.max())),
+            ("lr_pi", self.lr[2]),
+        ]
     }
 }
 
@@ -279,9 +294,18 @@ impl Newt {
         if let Some(policy) = &mut policy {
             policy.detach();
         }
-        let lr = self.config.learning.lr * lr_scale;
-        let lr = [lr, lr * self.config.learning.enc_lr_scale, lr];
-        Losses { model, policy, grad_norm, pi_grad_norm, scale: self.scale.value().copy(), lr }
+        let learning = &self.config.learning;
+        let lr = learning.lr * lr_scale;
+        Losses {
+            model,
+            policy,
+            grad_norm,
+            pi_grad_norm,
+            scale: self.scale.value().copy(),
+            lr: [lr, lr * learning.enc_lr_scale, lr],
+            entropy_coef: learning.entropy_coef,
+            rho: self.rho.shallow_clone(),
+        }
     }
 
     /// Latents of observations `[E, S]` of tasks `[E]`, `[E, L]`.

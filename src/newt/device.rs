@@ -54,10 +54,7 @@ impl DeviceChoice {
     /// [`DeviceError`] when a GPU is asked for and cannot be used. `auto` never fails: it says why it takes the CPU.
     pub fn open(self) -> Result<(Device, String), DeviceError> {
         keep_memory();
-        let cpu = |why: &str| {
-            let line = format!("device: cpu, {} threads{why}", tch::get_num_threads());
-            Ok((Device::Cpu, line))
-        };
+        let cpu = |why: &str| Ok((Device::Cpu, format!("device: cpu{why}")));
         match self {
             Self::Cpu => cpu(""),
             Self::Auto => match open_cuda(Self::Cuda(0), 0) {

@@ -72,8 +72,8 @@ pub struct ModelLosses {
     pub reward: Tensor,
     /// Cross entropy of predicted returns, mean over the ensemble.
     pub value: Tensor,
-    /// The prior's loss, while pretraining.
-    pub prior: Option<Tensor>,
+    /// The prior's part, while pretraining.
+    pub prior: Option<PriorLoss>,
     /// `z_0..z_H`, `[H+1, B, L]`, attached to the graph.
     pub zs: Tensor,
 }
@@ -84,8 +84,23 @@ impl ModelLosses {
         for t in [&mut self.total, &mut self.consistency, &mut self.reward, &mut self.value, &mut self.zs] {
             *t = t.detach();
         }
-        self.prior = self.prior.take().map(|p| p.detach());
+        if let Some(prior) = &mut self.prior {
+            prior.total = prior.total.detach();
+            prior.imitation = prior.imitation.detach();
+            prior.sample.detach();
+        }
     }
+}
+
+/// The prior's loss while pretraining and what its update reports.
+#[derive(Debug)]
+pub struct PriorLoss {
+    /// Its part of what is minimized.
+    pub total: Tensor,
+    /// The imitation term (scalar).
+    pub imitation: Tensor,
+    /// The prior's samples at `t = 0..H-1`.
+    pub sample: PolicySample,
 }
 
 /// The policy's loss and what its update reports.
@@ -106,12 +121,10 @@ pub struct PolicyLoss {
 impl PolicyLoss {
     /// Lets go of the graph.
     pub(crate) fn detach(&mut self) {
-        let s = &mut self.sample;
-        for t in [&mut self.total, &mut self.imitation, &mut self.value, &mut s.action, &mut s.mean, &mut s.log_std] {
+        for t in [&mut self.total, &mut self.imitation, &mut self.value] {
             *t = t.detach();
         }
-        s.entropy = s.entropy.detach();
-        s.scaled_entropy = s.scaled_entropy.detach();
+        self.sample.detach();
     }
 }
 
@@ -190,22 +203,23 @@ impl Objective<'_> {
             &consistency * learning.consistency_coef + &reward * learning.reward_coef + &value * learning.value_coef;
         let prior = pretraining.then(|| {
             let prior = self.pretraining_prior(batch, &rows, &z, noise);
-            total = &total + &prior * learning.pretrain_prior_coef;
+            total = &total + &prior.total * learning.pretrain_prior_coef;
             prior
         });
         ModelLosses { total, consistency, reward, value, prior, zs }
     }
 
     /// The prior's loss on attached latents: imitate, and keep some entropy.
-    fn pretraining_prior(&self, batch: &Batch, rows: &Tasks, z: &Tensor, noise: &mut dyn Noise) -> Tensor {
+    fn pretraining_prior(&self, batch: &Batch, rows: &Tasks, z: &Tensor, noise: &mut dyn Noise) -> PriorLoss {
         let (h, b) = (batch.horizon(), batch.size());
         let head = self.model.pi.given(rows).forward(z, None);
         let eps = noise.normal(&[h, b, self.config().action_dim], z.device());
         let mask = self.masks(batch);
         let sample = policy::sample(&head, &mask, &eps, self.config());
         let imitation = imitation(&sample.action, &batch.action, &mask);
-        let loss = imitation - sample.scaled_entropy * self.learning.entropy_coef; // [H, B]
-        loss.mean_dim(1, false, None::<Kind>).dot(&self.rho.narrow(0, 0, h)) / h as f64
+        let loss = &imitation - &sample.scaled_entropy * self.learning.entropy_coef;
+        let mean = |it: &Tensor| it.mean_dim(1, false, None::<Kind>).dot(&self.rho.narrow(0, 0, h)) / h as f64; // [H, B]
+        PriorLoss { total: mean(&loss), imitation: mean(&imitation), sample }
     }
 
     /// The policy's loss on detached latents `[H+1, B, L]`, with the values frozen.

@@ -22,6 +22,16 @@ pub struct PolicySample {
     pub scaled_entropy: Tensor,
 }
 
+impl PolicySample {
+    /// Lets go of the graph.
+    pub(crate) fn detach(&mut self) {
+        let Self { action, mean, log_std, entropy, scaled_entropy } = self;
+        for t in [action, mean, log_std, entropy, scaled_entropy] {
+            *t = t.detach();
+        }
+    }
+}
+
 /// Mean and log standard deviation, masked, from the prior's output `[.., 2A]`; `mask` is `[.., A]`.
 fn moments(head: &Tensor, mask: &Tensor, model: &ModelConfig) -> (Tensor, Tensor) {
     let a = model.action_dim;

@@ -83,7 +83,7 @@ impl Progress {
             Output::Lines { last } if now - *last >= LINE_PERIOD => {
                 *last = now;
                 self.rate.add(now, done);
-                let percent = 100.0 * done as f64 / self.total.max(1) as f64;
+                let percent = 100.0 * done.min(self.total) as f64 / self.total.max(1) as f64;
                 let words = status(self.unit, done, self.total, &self.rate, self.score, &self.losses);
                 eprintln!("{percent:3.0} % {words}");
             }

@@ -65,7 +65,7 @@ impl Run {
             fresh.check(set.tasks().len())?;
             fresh
         };
-        let notes = args.notes(&config);
+        let notes = args.notes(&config, &set);
         Ok(Self { config, tasks: set.tasks().into(), dir, notes })
     }
 

@@ -60,6 +60,10 @@ impl Rules {
         Self { min, max, open: false, free: false, support: Support::Full }
     }
 
+    const fn at_most(self, max: f64) -> Self {
+        Self { max, ..self }
+    }
+
     const fn free(self) -> Self {
         Self { free: true, ..self }
     }
@@ -94,6 +98,10 @@ impl Display for Rules {
 
 const ANY: Rules = Rules::range(f64::MIN, f64::MAX);
 const COUNT: Rules = Rules::range(1.0, f64::MAX);
+/// What counts instances, threads or rows of a batch: far beyond use, and far below what no machine has memory for.
+const SOME: Rules = COUNT.at_most(65_536.0);
+/// Width of a layer.
+const WIDTH: Rules = COUNT.at_most(16_384.0);
 const UNIT: Rules = Rules::range(0.0, 1.0);
 const NOT_NEGATIVE: Rules = Rules::range(0.0, f64::MAX);
 const POSITIVE: Rules = Rules { open: true, ..NOT_NEGATIVE };
@@ -146,11 +154,11 @@ settings! {
         /// What the agent sees.
         obs: Observations = "state", ANY.only("state", "learning from pictures is not built in yet");
         /// Environments that step side by side; auto: 10 for a single task, else one a task.
-        num_envs: usize = "auto", COUNT;
+        num_envs: usize = "auto", SOME;
         /// How the reference steps its environments.
         env_mode: EnvMode = "async", ANY.ignored("all environments step in this process, in parallel");
         /// Threads that step environments; auto: one a core.
-        threads: Option<usize> = "auto", COUNT.free();
+        threads: Option<usize> = "auto", SOME.free();
     }
     "evaluation" {
         /// Checkpoint, or run whose last one is taken: start from its weights, in its shape.
@@ -164,7 +172,7 @@ settings! {
         /// Environment steps in all, over all tasks.
         steps: u64 = "100_000_000", NOT_NEGATIVE.free();
         /// Windows of experience in an update.
-        batch_size: usize = "1024", COUNT;
+        batch_size: usize = "1024", SOME;
         /// Updates for each environment step.
         utd: f64 = "0.075", POSITIVE;
         /// Weight of the reward loss.
@@ -192,7 +200,7 @@ settings! {
         /// Largest discount.
         discount_max: f64 = "0.995", UNIT;
         /// Steps that the replay buffer holds.
-        buffer_size: usize = "10_000_000", COUNT;
+        buffer_size: usize = "10_000_000", COUNT.at_most(4_294_967_294.0);
         /// Learn from demonstrations first, and along the way from half of every batch; auto: when there are several tasks and a data_dir.
         use_demos: bool = "auto", ANY;
         /// Updates on demonstrations alone before the first environment step; auto: 200_000, or 0 with a checkpoint.
@@ -212,15 +220,15 @@ settings! {
         /// Plan; false acts by the policy prior alone.
         mpc: bool = "true", ANY;
         /// Rounds of a plan.
-        iterations: usize = "6", COUNT;
+        iterations: usize = "6", SOME;
         /// Action sequences in a round.
-        num_samples: usize = "512", COUNT;
+        num_samples: usize = "512", SOME;
         /// Best sequences that a round keeps.
-        num_elites: usize = "64", COUNT;
+        num_elites: usize = "64", SOME;
         /// Sequences of a round that come from the policy prior.
-        num_pi_trajs: usize = "24", NOT_NEGATIVE;
+        num_pi_trajs: usize = "24", NOT_NEGATIVE.at_most(65_536.0);
         /// Steps that plans and windows of experience look ahead.
-        horizon: usize = "3", COUNT;
+        horizon: usize = "3", SOME;
         /// Smallest standard deviation of sampled actions.
         min_std: f64 = "0.05", POSITIVE;
         /// Largest standard deviation of sampled actions.
@@ -244,7 +252,7 @@ settings! {
         /// Weight of the policy's entropy.
         entropy_coef: f64 = "1e-4", NOT_NEGATIVE;
         /// Bins of rewards and values.
-        num_bins: usize = "101", Rules::range(2.0, f64::MAX);
+        num_bins: usize = "101", Rules::range(2.0, 16_384.0);
         /// The lowest bin, symlog.
         vmin: f64 = "-10", ANY;
         /// The highest bin, symlog.
@@ -254,17 +262,17 @@ settings! {
         /// Sets enc_dim, mlp_dim, latent_dim, num_enc_layers and num_q; auto: B for a single task, else L.
         model_size: ModelSize = "auto", ANY;
         /// Layers of the encoder.
-        num_enc_layers: usize = "3", COUNT;
+        num_enc_layers: usize = "3", COUNT.at_most(64.0);
         /// Width of the encoder's hidden layers.
-        enc_dim: usize = "1024", COUNT;
+        enc_dim: usize = "1024", WIDTH;
         /// Width of all other hidden layers.
-        mlp_dim: usize = "1024", COUNT;
+        mlp_dim: usize = "1024", WIDTH;
         /// Width of the latent state.
-        latent_dim: usize = "512", COUNT;
+        latent_dim: usize = "512", WIDTH;
         /// Width of the language input, 0 for none; auto: 0 for a single task, else 512.
-        task_dim: usize = "auto", NOT_NEGATIVE;
+        task_dim: usize = "auto", NOT_NEGATIVE.at_most(16_384.0);
         /// Value heads.
-        num_q: usize = "5", Rules::range(2.0, f64::MAX);
+        num_q: usize = "5", Rules::range(2.0, 64.0);
         /// Size of the groups that the latent state is normalized in.
         simnorm_dim: usize = "8", COUNT;
         /// Where language inputs come from: hashed-ngrams (no language model), file:PATH (safetensors or JSON by task).
@@ -290,7 +298,7 @@ settings! {
         /// Multiply float32 matrices as TF32, on an NVIDIA GPU: several times faster, 10 bits of mantissa.
         tf32: bool = "false", ANY.free();
         /// Threads of libtorch; auto: one a core.
-        torch_threads: Option<usize> = "auto", COUNT.free();
+        torch_threads: Option<usize> = "auto", SOME.free();
         /// Train in several processes.
         multiproc: bool = "false", ANY.only("false", "training in several processes is not built in yet");
         /// Compile the model.

@@ -4,7 +4,7 @@ use super::keys::{KEYS, Key, Support, TrainConfig};
 use super::{ConfigError, LrSchedule, Preset};
 use crate::encode::TextSource;
 use crate::newt::{DeviceChoice, ModelConfig, ModelSize};
-use crate::task::TaskSet;
+use crate::task::{Domain, TaskSet};
 
 /// The run length that the reference's absolute marks are made for, environment steps.
 const REFERENCE_STEPS: u64 = 100_000_000;
@@ -162,7 +162,13 @@ impl TrainArgs {
             config.log_freq = (config.num_envs as u64).saturating_mul(500);
         }
         config.check(tasks.tasks().len())?;
-        Ok(config)
+        match tasks.tasks().iter().find(|task| config.horizon > task.episode_length as usize) {
+            Some(task) => Err(ConfigError::Conflict(format!(
+                "horizon={} is longer than an episode of {}, {} steps: no window would fit",
+                config.horizon, task.id, task.episode_length
+            ))),
+            None => Ok(config),
+        }
     }
 
     /// What these words mean for a run that was started with `saved`: its settings, with the typed ones that may change.
@@ -185,8 +191,17 @@ impl TrainArgs {
     }
 
     /// What a user should be told once about these words and `config`, one sentence each.
-    pub fn notes(&self, config: &TrainConfig) -> Vec<String> {
+    pub fn notes(&self, config: &TrainConfig, tasks: &TaskSet) -> Vec<String> {
         let mut notes = Vec::new();
+        if self.task() == "soup" {
+            let absent =
+                Domain::ALL.into_iter().filter(|&domain| tasks.tasks().iter().all(|task| task.domain != domain));
+            let absent: Vec<&str> = absent.map(Domain::name).collect();
+            if !absent.is_empty() {
+                let (found, absent) = (tasks.tasks().len(), absent.join(", "));
+                notes.push(format!("soup: {found} of the 200 tasks; not in this build yet: {absent}"));
+            }
+        }
         for (index, word) in &self.typed {
             let key = &KEYS[*index];
             // Switching off what is not there needs no comment.
@@ -375,10 +390,13 @@ mod tests {
     use super::*;
     use crate::task::Registry;
 
+    fn set(task: &str) -> TaskSet {
+        TaskSet::parse(task, &Registry::builtin().expect("tables parse")).expect("known task")
+    }
+
     fn resolve(words: &str) -> Result<TrainConfig, ConfigError> {
         let args = TrainArgs::parse(words.split_whitespace())?;
-        let registry = Registry::builtin().expect("tables parse");
-        args.resolve(&TaskSet::parse(args.task(), &registry).expect("known task"))
+        args.resolve(&set(args.task()))
     }
 
     fn refusal(words: &str) -> String {
@@ -467,7 +485,7 @@ mod tests {
             ("seed=1 seed=2", &["seed", "twice"]),
             ("batch_size=many", &["batch_size", "many", "whole number"]),
             ("batch_size=1.5", &["batch_size", "whole number"]),
-            ("batch_size=0", &["batch_size=0", "at least 1"]),
+            ("batch_size=0", &["batch_size=0", "from 1 to 65536"]),
             ("lr=-1", &["lr=-1", "above 0"]),
             ("tau=2", &["tau=2", "from 0 to 1"]),
             ("mpc=yes", &["mpc", "true or false"]),
@@ -475,7 +493,7 @@ mod tests {
             ("device=gpu", &["device", "cuda:N"]),
             ("obs=rgb", &["obs=rgb", "obs=state"]),
             ("multiproc=true", &["multiproc=true", "multiproc=false"]),
-            ("num_envs=0", &["num_envs=0", "at least 1"]),
+            ("num_envs=0", &["num_envs=0", "from 1 to 65536"]),
             ("task=pygame-pong min_std=3", &["min_std=3", "max_std=2"]),
             ("task=pygame-pong num_elites=600", &["num_elites=600", "num_samples=512"]),
             ("task=pygame-pong latent_dim=100", &["latent_dim=100", "simnorm_dim=8"]),
@@ -483,6 +501,9 @@ mod tests {
             ("task=pygame-pong use_demos=true", &["data_dir"]),
             ("task=pygame-pong finetune=true", &["checkpoint"]),
             ("task=pygame-pong exp_name=../x", &["exp_name"]),
+            ("buffer_size=5_000_000_000", &["buffer_size=5", "to 4294967294"]),
+            ("latent_dim=8_000_000_000", &["latent_dim", "to 16384"]),
+            ("task=pygame-pong horizon=2_000", &["horizon=2000", "an episode of pygame-pong"]),
             ("task=pygame-pong tf32=true device=cpu", &["tf32=true", "NVIDIA"]),
             ("task=pygame-pong finetune=true checkpoint=x use_demos=true data_dir=y", &["finetune", "use_demos=false"]),
             ("task=pygame-pong text_embeddings=clip", &["text_embeddings", "hashed-ngrams"]),
@@ -504,16 +525,19 @@ mod tests {
     fn keys_of_other_set_ups_are_taken_with_a_note() {
         let args = TrainArgs::parse(["task=pygame-pong", "wandb_project=x", "compile=true", "enable_wandb=false"]);
         let args = args.expect("accepted");
-        let notes = args.notes(&resolve("task=pygame-pong").expect("resolves"));
+        let notes = args.notes(&resolve("task=pygame-pong").expect("resolves"), &set("pygame-pong"));
         assert_eq!(notes.len(), 2, "{notes:?}");
         assert!(notes[0].contains("wandb_project=x") && notes[0].contains("metrics.jsonl"), "{notes:?}");
     }
 
     #[test]
     fn the_source_of_language_inputs_is_told() {
-        let notes = TrainArgs::default().notes(&resolve("task=soup").expect("resolves"));
+        let notes = TrainArgs::default().notes(&resolve("task=soup").expect("resolves"), &set("soup"));
+        assert!(notes.iter().any(|note| note.contains("of the 200 tasks") && note.contains("Atari")), "{notes:?}");
         assert!(notes.iter().any(|note| note.contains("hashed n-grams")), "{notes:?}");
-        assert!(TrainArgs::default().notes(&resolve("task=pygame-pong").expect("resolves")).is_empty());
+        assert!(
+            TrainArgs::default().notes(&resolve("task=pygame-pong").expect("resolves"), &set("pygame-pong")).is_empty()
+        );
     }
 
     #[test]
