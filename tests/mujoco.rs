@@ -1,6 +1,7 @@
 //! What only MuJoCo's tasks show: simulations that diverge, models that are not there.
 #![cfg(feature = "mujoco")]
 
+use std::path::Path;
 use std::process::Command;
 
 use terrarium::env::{Simulation, SimulationConfig, restore_instance, save_instance};
@@ -61,28 +62,48 @@ fn a_state_of_another_model_is_refused() {
     assert!(error.to_string().contains("dm_control/cheetah.xml"), "{error}");
 }
 
-/// What the program says on stderr, with `models` as the folder of the stock models.
-fn refused(models: &std::path::Path) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_terrarium"))
-        .args(["rollout", "task=walker-walk", "episodes=1"])
-        .env("TERRARIUM_MODELS", models)
-        .output()
-        .expect("the program starts");
-    assert_eq!(output.status.code(), Some(1));
-    String::from_utf8(output.stderr).expect("text")
+/// Exit code, results and talk of the program, with `models` as the folder of the stock models.
+fn terrarium(args: &[&str], models: &Path) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_terrarium"));
+    let output = command.args(args).env("TERRARIUM_MODELS", models).output().expect("the program starts");
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+/// The one sentence that a roll-out of walker-walk is refused with.
+fn refused(models: &Path) -> String {
+    let (code, _, talk) = terrarium(&["rollout", "task=walker-walk", "episodes=1"], models);
+    assert_eq!((code, talk.lines().count()), (Some(1), 1), "{talk}");
+    assert!(talk.starts_with("terrarium: task walker-walk cannot be played: "), "{talk}");
+    talk
 }
 
 #[test]
 fn models_that_are_missing_or_broken_are_named() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let talk = refused(folder.path());
-    assert!(talk.contains("dm_control/walker.xml is missing") && talk.contains("run ./x setup"), "{talk}");
+    assert!(talk.contains("dm_control/walker.xml is missing") && talk.ends_with("run ./x setup\n"), "{talk}");
     let suite = folder.path().join("dm_control");
     std::fs::create_dir(&suite).expect("a folder");
-    std::fs::write(suite.join("walker.xml"), "<mujoco><worldbody><geom type='blob'/>").expect("written");
+    let long = "a".repeat(120);
+    std::fs::write(suite.join("walker.xml"), format!("<mujoco>\n<option {long}='1'/></mujoco>")).expect("written");
     let talk = refused(folder.path());
     assert!(talk.contains("cannot load the model dm_control/walker.xml"), "{talk}");
+    assert!(talk.contains(&long) && talk.contains("line 2"), "MuJoCo's words are whole: {talk}");
     std::fs::write(suite.join("walker.xml"), "<mujoco><worldbody/></mujoco>").expect("written");
     let talk = refused(folder.path());
     assert!(talk.contains("has no body called \"torso\""), "{talk}");
+}
+
+#[test]
+fn a_set_goes_on_without_the_tasks_that_cannot_be_played() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let set = "task=pygame-pong,walker-walk";
+    let (code, speeds, talk) = terrarium(&["bench", "env", set, "seconds=0.01", "--json"], folder.path());
+    assert_eq!(code, Some(1), "{talk}");
+    assert!(talk.contains("warning: task walker-walk cannot be played: the MuJoCo models are not set up"), "{talk}");
+    assert!(talk.ends_with("terrarium: 1 of 2 tasks could not be measured, for the reasons above\n"), "{talk}");
+    let speeds: serde_json::Value = serde_json::from_str(&speeds).expect("JSON");
+    let measured: Vec<_> = speeds["tasks"].as_object().expect("tasks").keys().collect();
+    assert_eq!(measured, ["pygame-pong"]);
 }

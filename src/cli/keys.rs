@@ -71,7 +71,7 @@ pub(super) struct Words {
 }
 
 impl Words {
-    /// Sorts `args`. `keys` and `flags` (with their dashes) are those that the command knows.
+    /// Sorts `args`. `keys` and `flags` (with their dashes) are those that the command knows; `-h` counts as `--help`.
     ///
     /// # Errors
     ///
@@ -80,10 +80,11 @@ impl Words {
         let mut words = Self::default();
         for arg in args {
             if arg.starts_with('-') {
-                if !flags.contains(&arg.as_str()) {
+                let flag = if arg == "-h" { "--help" } else { arg };
+                if !flags.contains(&flag) {
                     return Err(unknown("flag", arg, flags));
                 }
-                words.flags.push(arg.clone());
+                words.flags.push(flag.to_owned());
             } else if let Some((key, value)) = arg.split_once('=') {
                 if !keys.contains(&key) {
                     return Err(unknown("key", key, keys));
@@ -167,14 +168,14 @@ mod tests {
 
     fn words(text: &str) -> Result<Words, Misuse> {
         let args: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
-        Words::parse(&args, &["task", "episodes", "rate", "paused"], &["--json"])
+        Words::parse(&args, &["task", "episodes", "rate", "paused"], &["--json", "--help"])
     }
 
     #[test]
     fn words_are_sorted_by_form() {
-        let words = words("a.json task=x=y episodes=1_000 rate=1e-3 paused=true --json b").expect("known words");
+        let words = words("a.json task=x=y episodes=1_000 rate=1e-3 paused=true --json -h b").expect("known words");
         assert_eq!(words.plain, ["a.json", "b"]);
-        assert!(words.has("--json"));
+        assert!(words.has("--json") && words.has("--help"));
         assert_eq!(words.require::<String>("task"), Ok("x=y".to_owned()));
         assert_eq!(words.get_or("episodes", 5u32), Ok(1000));
         assert_eq!(words.get::<f64>("rate"), Ok(Some(1e-3)));

@@ -5,18 +5,22 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Context as _;
+use image::codecs::png::PngEncoder;
+use image::{ExtendedColorType, ImageEncoder as _};
 
 use super::Misuse;
 use super::keys::Words;
 use crate::data::{DemoEpisode, EpisodeCard, Origin, Recorder};
+use crate::env::film::film;
 use crate::env::policy::{BatchPolicy, Policy};
 use crate::env::statistics::{MeasureConfig, RecordedEpisode, Sample, Statistics, measure, record};
-use crate::sim::Seed;
+use crate::files::{create_dir_all, write_atomic_with};
+use crate::sim::{FRAME_SIZE, Seed};
 use crate::task::{Registry, Task};
 
 /// What `terrarium rollout --help` says.
 const HELP: &str = "\
-terrarium rollout task=ID [policy=P] [episodes=N] [seed=S] [record=DIR] [--json]
+terrarium rollout task=ID [policy=P] [episodes=N] [seed=S] [record=DIR] [frames=DIR] [--json]
 
 Runs episodes of a task and prints their statistics.
 
@@ -26,7 +30,12 @@ Runs episodes of a task and prints their statistics.
   episodes=N     how many                                                     [100]
   seed=S         where every random number comes from                         [1]
   record=DIR     add the episodes to the demonstrations in DIR, for `train use_demos=true data_dir=DIR`
+  frames=DIR     write the first episode's pictures, 224x224, to DIR/00000.png and so on: one a control step, from the
+                 reset on, 1000 at most
   --json         print one JSON object";
+
+/// Most pictures that are written.
+const MOST_FRAMES: usize = 1000;
 
 /// Makes a policy of a checkpoint directory for a task. The program hands it in, since commands know no learner.
 pub(super) type OpenCheckpoint<'a> = &'a dyn Fn(&Path, &Task, Seed) -> anyhow::Result<BatchPolicy<'static>>;
@@ -75,7 +84,8 @@ impl PolicySource {
 ///
 /// [`Misuse`] for words that make no sense; what went wrong otherwise.
 pub(super) fn run(args: &[String], open_checkpoint: OpenCheckpoint) -> anyhow::Result<ExitCode> {
-    let words = Words::parse(args, &["task", "policy", "episodes", "seed", "record"], &["--json", "--help"])?;
+    let keys = ["task", "policy", "episodes", "seed", "record", "frames"];
+    let words = Words::parse(args, &keys, &["--json", "--help"])?;
     if words.has("--help") {
         println!("{HELP}");
         return Ok(ExitCode::SUCCESS);
@@ -90,6 +100,9 @@ pub(super) fn run(args: &[String], open_checkpoint: OpenCheckpoint) -> anyhow::R
     let episodes = words.get_or("episodes", 100)?;
     if episodes == 0 {
         return Err(Misuse("episodes=0 gives no statistics; take at least 1".to_owned()).into());
+    }
+    if let Some(dir) = words.get::<PathBuf>("frames")? {
+        write_frames(&dir, task, source.open(task, seed, open_checkpoint)?, seed)?;
     }
     let policy = source.open(task, seed, open_checkpoint)?;
 
@@ -118,6 +131,24 @@ pub(super) fn run(args: &[String], open_checkpoint: OpenCheckpoint) -> anyhow::R
         print(&statistics);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Plays the first episode and writes its pictures to `dir`.
+fn write_frames(dir: &Path, task: &Task, policy: BatchPolicy<'_>, seed: Seed) -> anyhow::Result<()> {
+    const SIZE: u32 = FRAME_SIZE as u32;
+    create_dir_all(dir)?;
+    let mut count = 0;
+    film(task, policy, seed, MOST_FRAMES, &mut |rgb| {
+        let file = dir.join(format!("{count:05}.png"));
+        write_atomic_with(&file, |file| {
+            let encoder = PngEncoder::new(file);
+            encoder.write_image(rgb, SIZE, SIZE, ExtendedColorType::Rgb8).map_err(std::io::Error::other)
+        })?;
+        count += 1;
+        Ok(())
+    })?;
+    eprintln!("{}: {count} pictures", dir.display());
+    Ok(())
 }
 
 /// Runs the episodes and adds them to the dataset at `dir`.

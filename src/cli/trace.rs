@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use super::Misuse;
 use super::keys::Words;
-use crate::env::mujoco::trace::{BAR, Deviation, FIRST_BAR, Traces, compare};
+use crate::env::mujoco::trace::{BAR, Deviation, FIRST_BAR, Traces, compare, parse_traces};
 use crate::task::{Registry, Task};
 
 /// What `terrarium trace --help` says.
@@ -14,10 +14,11 @@ const HELP: &str = "\
 terrarium trace FILE.json [task=ID] [--json]
 
 Loads the recorded states, steps the recorded actions and prints how far observations and rewards stray; exit code 1 if
-an observation is off by more than 1e-6 in the first 10 steps, or an observation or reward by more than 1e-3 anywhere.
+an observation is off by more than 1e-6 in the first 10 steps, or an observation, reward or score by more than 1e-3
+anywhere, and if a task cannot be played: nothing is recorded of it, it is ill-formed, or the simulation diverges.
 
   task=ID        one task of the file                                         [all in the file]
-  --json         print one JSON object";
+  --json         print one JSON object: {\"tasks\": {ID: {…}}}, with \"unplayed\": {ID: REASON} if any could not be played";
 
 /// Runs the command with the words after `trace`.
 ///
@@ -41,7 +42,7 @@ pub(super) fn run(args: &[String]) -> anyhow::Result<ExitCode> {
         println!("{:<32} {:>10} {:>10} {:>10}  {:<18}", "task", "first 10", "all", "reward", "first past 1e-9");
     }
     let mut figures: BTreeMap<&str, Deviation> = BTreeMap::new();
-    let mut unplayed = 0;
+    let mut unplayed: BTreeMap<&str, String> = BTreeMap::new();
     for task in &tasks {
         match compare(task, &traces[&task.id]) {
             Ok(deviation) => {
@@ -52,15 +53,20 @@ pub(super) fn run(args: &[String]) -> anyhow::Result<ExitCode> {
             }
             Err(problem) => {
                 eprintln!("terrarium: {problem}: {file}");
-                unplayed += 1;
+                unplayed.insert(&task.id, problem.problem);
             }
         }
     }
     let agreeing = figures.values().filter(|it| it.agrees()).count();
     if json {
-        println!("{}", serde_json::json!({ "tasks": figures }));
+        let mut report = serde_json::json!({ "tasks": figures });
+        if !unplayed.is_empty() {
+            report["unplayed"] = serde_json::json!(unplayed);
+        }
+        println!("{report}");
     } else {
-        println!("{agreeing} of {} tasks agree", figures.len() + unplayed);
+        unplayed.keys().for_each(|task| println!("{task:<32} not played"));
+        println!("{agreeing} of {} tasks agree", tasks.len());
     }
     Ok(if agreeing == tasks.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -69,7 +75,7 @@ fn read(path: &Path) -> Result<Traces, Misuse> {
     let shown = path.display();
     let text = std::fs::read_to_string(path)
         .map_err(|problem| Misuse(format!("the recorded episodes cannot be read: {problem}: {shown}")))?;
-    serde_json::from_str(&text)
+    parse_traces(&text)
         .map_err(|problem| Misuse(format!("these are no recorded episodes of tasks: {problem}: {shown}")))
 }
 
@@ -123,8 +129,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("x.json");
         let shown = file.display();
-        std::fs::write(&file, r#"{"walker-walk": [{"qpos": []}]}"#).expect("written");
-        assert!(misuse(&shown.to_string()).contains("actions"));
+        std::fs::write(&file, r#"{"walker-walk": [{"qpos": []}"#).expect("written");
+        assert!(misuse(&shown.to_string()).contains("no recorded episodes of tasks"));
         std::fs::write(&file, r#"{"walker-walkk": []}"#).expect("written");
         assert!(misuse(&shown.to_string()).contains("no task that this program knows"));
         assert!(misuse(&format!("{shown} task=walker-walk")).contains("is not recorded"));

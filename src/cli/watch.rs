@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::env::{EnvError, host, is_left_out};
+use crate::task::{Registry, Task, TaskSet};
 use crate::view::{After, Screenshot, ViewOptions};
 
 /// Open the window.
@@ -68,13 +70,29 @@ fn size(text: &str) -> Result<(u32, u32), String> {
 }
 
 /// Every task that this build hosts.
-fn hosted(registry: &crate::task::Registry) -> Vec<crate::task::Task> {
-    registry.tasks().iter().filter(|task| !crate::env::is_left_out(task)).cloned().collect()
+fn hosted(registry: &Registry) -> Vec<Task> {
+    registry.tasks().iter().filter(|task| !is_left_out(task)).cloned().collect()
+}
+
+/// Those of the tasks that can be played on this machine; the others are named and left out, unless that is all of them.
+fn playable(tasks: Vec<Task>) -> Result<Vec<Task>, EnvError> {
+    let (mut playable, mut problems) = (Vec::new(), Vec::new());
+    for task in tasks {
+        match host(&task) {
+            Ok(_) => playable.push(task),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    match problems.pop() {
+        Some(problem) if playable.is_empty() => return Err(problem),
+        last => problems.into_iter().chain(last).for_each(|problem| eprintln!("warning: {problem}")),
+    }
+    Ok(playable)
 }
 
 impl WatchCommand {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let registry = crate::task::Registry::builtin()?;
+        let registry = Registry::builtin()?;
         if !(self.speed.is_finite() && self.speed > 0.0) {
             return Err(super::Misuse(format!("--speed {} is out of range; it must be above 0", self.speed)).into());
         }
@@ -84,11 +102,11 @@ impl WatchCommand {
             return Err(super::Misuse(sentence.to_owned()).into());
         }
         let wanted = match &self.task {
-            Some(text) => Some(crate::task::TaskSet::parse(text, &registry)?.tasks().to_vec()),
+            Some(text) => Some(TaskSet::parse(text, &registry)?.tasks().to_vec()),
             None => None,
         };
         let mut options = match &self.agent {
-            None => ViewOptions::new(wanted.unwrap_or_else(|| hosted(&registry))),
+            None => ViewOptions::new(playable(wanted.unwrap_or_else(|| hosted(&registry)))?),
             Some(path) => agent_options(path.clone(), wanted, &self)?,
         };
         let tasks = options.tasks.len();
@@ -106,17 +124,13 @@ impl WatchCommand {
 }
 
 #[cfg(not(feature = "learn"))]
-fn agent_options(_: PathBuf, _: Option<Vec<crate::task::Task>>, _: &WatchCommand) -> anyhow::Result<ViewOptions> {
+fn agent_options(_: PathBuf, _: Option<Vec<Task>>, _: &WatchCommand) -> anyhow::Result<ViewOptions> {
     Err(super::absent("watch CHECKPOINT", "learn"))
 }
 
 /// The window on a trained agent and the curves of its run.
 #[cfg(feature = "learn")]
-fn agent_options(
-    path: PathBuf,
-    wanted: Option<Vec<crate::task::Task>>,
-    command: &WatchCommand,
-) -> anyhow::Result<ViewOptions> {
+fn agent_options(path: PathBuf, wanted: Option<Vec<Task>>, command: &WatchCommand) -> anyhow::Result<ViewOptions> {
     use crate::newt::DeviceChoice;
     use crate::train::{SavedAgent, spawn_planner};
     use crate::view::{Agent, MetricsSource};

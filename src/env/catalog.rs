@@ -31,14 +31,12 @@ pub enum EnvError {
         /// Which build would have it, if any.
         hint: String,
     },
-    /// The task's parameters are not what its environment takes.
-    #[error("the params of task {task} do not fit the environment {environment:?}: {problem}")]
+    /// The task's parameters are not what its environment takes, or what they name, such as a model, is not there.
+    #[error("task {task} cannot be played: {problem}")]
     Params {
         /// The task.
         task: String,
-        /// Its environment.
-        environment: String,
-        /// What the parser says.
+        /// What is wrong.
         problem: String,
     },
     /// The task table and the environment disagree on a width.
@@ -164,7 +162,7 @@ impl EnvCatalog {
             name: E::NAME,
             step_nanos: E::STEP_NANOS,
             parse: |task| {
-                let params: E::Params = task.params.into_rust().map_err(|problem| problem.to_string())?;
+                let params: E::Params = task.read_params()?;
                 Ok(Arc::new(params))
             },
             layout: |params| E::layout(concrete::<E>(params).as_ref()),
@@ -238,11 +236,7 @@ impl EnvCatalog {
             environment: task.environment.clone(),
             hint: if is_left_out(task) { "; build with --features mujoco".to_owned() } else { String::new() },
         })?;
-        let params = (hooks.parse)(task).map_err(|problem| EnvError::Params {
-            task: task.id.clone(),
-            environment: task.environment.clone(),
-            problem,
-        })?;
+        let params = (hooks.parse)(task).map_err(|problem| EnvError::Params { task: task.id.clone(), problem })?;
         let layout = (hooks.layout)(&params);
         for (what, stated, found) in
             [("obs_dim", task.obs_dim, layout.observation_dim()), ("action_dim", task.action_dim, layout.action_dim())]

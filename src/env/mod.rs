@@ -7,6 +7,7 @@ pub mod arcade;
 pub mod box2d;
 mod catalog;
 pub mod conformity;
+pub mod film;
 mod instances;
 mod layout;
 #[cfg(feature = "mujoco")]
@@ -26,7 +27,7 @@ pub use catalog::{
 };
 pub use layout::{Field, Layout, MAX_REWARD_TERMS, Outcome};
 pub use plugin::EnvPlugin;
-pub use simulation::{EnvironmentsPlugin, Simulation, SimulationConfig, populate};
+pub use simulation::{EnvironmentsPlugin, Simulation, SimulationConfig, host, populate};
 
 use bevy::ecs::component::Mutable;
 use bevy::prelude::Component;

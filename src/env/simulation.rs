@@ -22,6 +22,17 @@ impl Plugin for EnvironmentsPlugin {
     }
 }
 
+/// A task of this build, outside of any world.
+///
+/// # Errors
+///
+/// [`EnvError`] when it cannot be hosted.
+pub fn host(task: &Task) -> Result<HostedTask, EnvError> {
+    let mut app = App::empty();
+    app.add_plugins(EnvironmentsPlugin);
+    app.world().resource::<EnvCatalog>().host(task)
+}
+
 /// What a simulation holds.
 #[derive(Clone, Debug)]
 pub struct SimulationConfig {

@@ -6,6 +6,7 @@ mod set;
 pub use registry::{Registry, RegistryError};
 pub use set::TaskSet;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// The benchmark's ten domains.
@@ -165,6 +166,19 @@ impl Default for DiscountRule {
 }
 
 impl Task {
+    /// What the environment varies for this task, as its `Params`.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says what is wrong; where they lie in the row is left out.
+    pub fn read_params<P: DeserializeOwned>(&self) -> Result<P, String> {
+        self.params.into_rust().map_err(|problem| match problem.code {
+            // What the environment itself says, such as that its model is not there.
+            ron::Error::Message(sentence) => sentence,
+            misfit => format!("its params do not fit the environment {:?}: {misfit}", self.environment),
+        })
+    }
+
     /// The text that is embedded as the task's language input: `"{embodiment}. {instruction}."`.
     pub fn text(&self) -> String {
         let stripped = |s: &str| s.trim().trim_end_matches('.').to_owned();

@@ -46,7 +46,7 @@ impl super::ForTraceable for Ratio<'_> {
             observation: ObservationMode::State,
             threads: Some(1),
         })?;
-        let params: E::Params = task.params.into_rust().expect("the task is hosted, so its parameters are sound");
+        let params: E::Params = task.read_params().expect("the task is hosted, so its parameters are sound");
         let steps = E::physics_steps(&params) * task.action_repeat;
         let mut bare: Vec<Bare> = (0..instances).map(|index| Bare::of(simulation.get::<E>(index))).collect();
         let mut rng = seed.rng(Purpose::Policy, 0, 0);

@@ -4,6 +4,7 @@
 //! what is rewarded. `gym` and `ogbench` are environments of their own.
 //! `model` finds and loads models, `physics` steps an instance of one in the control suite's order. `render` draws
 //! pictures with MuJoCo's own renderer in the contexts that `gl` opens; `picture` says from where a task is seen.
+//! `trace` holds tasks against the episodes that `recording` reads.
 
 mod bare;
 mod dmcontrol;
@@ -14,6 +15,7 @@ mod ogbench;
 mod physics;
 mod picture;
 mod randomize;
+mod recording;
 mod render;
 mod row;
 #[cfg(test)]

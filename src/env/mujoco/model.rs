@@ -2,12 +2,13 @@
 #![expect(unsafe_code, reason = "MuJoCo is a C library; its arrays are read through pointers")]
 
 use std::collections::BTreeMap;
-use std::ffi::CString;
+use std::ffi::{CStr, CString, c_char};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Once, PoisonError, Weak};
 
-use mujoco_rs::mujoco_c::{mj_name2id, mjModel, mjtJoint, mjtObj, mju_user_warning};
+use mujoco_rs::mujoco_c::{mj_deleteSpec, mj_name2id, mj_parseXML, mjModel, mjtJoint, mjtObj, mju_user_warning};
 use mujoco_rs::wrappers::mj_auxiliary::MjVfs;
 use mujoco_rs::wrappers::mj_editing::{MjSpec, SpecObject};
 use mujoco_rs::wrappers::mj_model::MjModel;
@@ -61,10 +62,51 @@ pub enum ModelError {
     },
 }
 
+impl ModelError {
+    /// What MuJoCo says takes several lines, errors take one.
+    fn refused(model: &str, problem: &dyn fmt::Display) -> Self {
+        let text = problem.to_string();
+        let lines: Vec<&str> = text.lines().map(|line| line.trim().trim_end_matches(':')).collect();
+        Self::Refused { model: model.to_owned(), problem: lines.join("; ") }
+    }
+}
+
 /// A loaded model, shared by all instances of all tasks that use it.
 pub struct Model {
     name: String,
     raw: MjModel,
+    /// Whether [`Model::warn_once`] has spoken.
+    warned: [AtomicBool; Loss::ALL.len()],
+}
+
+/// What MuJoCo may leave out of a step without giving up on the state: the simulation goes on, but not as the model says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// A matrix of inertia could not be inverted as it is.
+    Inertia,
+    /// Contacts were dropped.
+    Contacts,
+    /// Constraints were dropped.
+    Constraints,
+}
+
+impl Loss {
+    /// All kinds, in the order of the enum.
+    pub(crate) const ALL: [Self; 3] = [Self::Inertia, Self::Contacts, Self::Constraints];
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Inertia => "MuJoCo met an inertia matrix that is nearly singular: accelerations are not exact",
+            Self::Contacts => {
+                "MuJoCo dropped contacts that its memory could not hold: bodies may pass through each other"
+            }
+            Self::Constraints => {
+                "MuJoCo dropped constraints that its memory could not hold: contacts and limits may give way"
+            }
+        })
+    }
 }
 
 /// A model before it is compiled.
@@ -221,11 +263,9 @@ impl Model {
             return Ok(model);
         }
         silence_warnings();
-        let refused = |problem: String| ModelError::Refused { model: key.clone(), problem };
         let mut draft = Draft(parse(name)?);
-        edit(&mut draft).map_err(refused)?;
-        let raw = draft.0.compile().map_err(|problem| refused(problem.to_string()))?;
-        let model = Arc::new(Self { name: key.clone(), raw });
+        edit(&mut draft).map_err(|problem| ModelError::refused(&key, &problem))?;
+        let model = Arc::new(Self::compile(&key, &mut draft.0)?);
         loaded.insert(key, Arc::downgrade(&model));
         Ok(model)
     }
@@ -237,15 +277,26 @@ impl Model {
     /// [`ModelError::Refused`] when MuJoCo cannot load it.
     pub fn from_xml(name: &str, text: &str) -> Result<Arc<Self>, ModelError> {
         silence_warnings();
-        let raw = MjSpec::from_xml_string(text)
-            .and_then(|mut spec| spec.compile())
-            .map_err(|problem| ModelError::Refused { model: name.to_owned(), problem: problem.to_string() })?;
-        Ok(Arc::new(Self { name: name.to_owned(), raw }))
+        let mut spec = MjSpec::from_xml_string(text).map_err(|problem| ModelError::refused(name, &problem))?;
+        Ok(Arc::new(Self::compile(name, &mut spec)?))
+    }
+
+    fn compile(name: &str, spec: &mut MjSpec) -> Result<Self, ModelError> {
+        let raw = spec.compile().map_err(|problem| ModelError::refused(name, &problem))?;
+        Ok(Self { name: name.to_owned(), raw, warned: Default::default() })
     }
 
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Says on stderr what MuJoCo leaves out in instances of this model: each kind of loss once, whoever meets it first.
+    #[cold]
+    pub(crate) fn warn_once(&self, loss: Loss) {
+        if !self.warned[loss as usize].swap(true, Ordering::Relaxed) {
+            eprintln!("warning: in tasks on the model {} {loss}", self.name);
+        }
     }
 
     /// Length of a physics step, s.
@@ -357,23 +408,37 @@ pub(crate) fn models_folder() -> PathBuf {
 
 fn parse(name: &str) -> Result<MjSpec, ModelError> {
     let folder = models_folder();
-    let refused =
-        |problem: &dyn fmt::Display| ModelError::Refused { model: name.to_owned(), problem: problem.to_string() };
     let own = OWN.iter().any(|(own, _)| *own == name);
     let path = if own { folder.join("dm_control").join(name) } else { folder.join(name) };
     let needed = if own { folder.join("dm_control/common/materials.xml") } else { path.clone() };
     if !needed.is_file() {
         return Err(ModelError::Missing { path: needed });
     }
-    if !own {
-        return MjSpec::from_xml(&path).map_err(|problem| refused(&problem));
-    }
-    // As if ours lay among the stock models, so that it can include what they share.
     let mut files = MjVfs::new();
-    for (own, text) in OWN {
-        files.add_from_buffer(path.with_file_name(own), text.as_bytes()).map_err(|problem| refused(&problem))?;
+    if own {
+        // As if ours lay among the stock models, so that it can include what they share.
+        for (own, text) in OWN {
+            files
+                .add_from_buffer(path.with_file_name(own), text.as_bytes())
+                .map_err(|problem| ModelError::refused(name, &problem))?;
+        }
     }
-    MjSpec::from_xml_vfs(&path, &files).map_err(|problem| refused(&problem))
+    MjSpec::from_xml_vfs(&path, &files)
+        .map_err(|cut| ModelError::refused(name, &whole_problem(&path, &files).unwrap_or(cut.to_string())))
+}
+
+/// All that MuJoCo says about a file that it cannot read; the wrapper stops after 99 characters.
+fn whole_problem(path: &Path, files: &MjVfs) -> Option<String> {
+    let path = CString::new(path.to_str()?).ok()?;
+    let mut problem: [c_char; 1000] = [0; 1000];
+    // SAFETY: path, files and buffer outlive the call, which is told how long the buffer is; MuJoCo takes back what it
+    // has made, and takes null.
+    unsafe {
+        let spec = mj_parseXML(path.as_ptr(), files.ffi(), problem.as_mut_ptr(), problem.len() as i32);
+        mj_deleteSpec(spec);
+    }
+    // SAFETY: MuJoCo ends what it writes with a zero, and it was all zeros before.
+    Some(unsafe { CStr::from_ptr(problem.as_ptr()) }.to_string_lossy().into_owned())
 }
 
 /// Keeps MuJoCo from writing warnings to the terminal and a file: each instance's own counts are read instead.

@@ -12,7 +12,7 @@ use mujoco_rs::mujoco_c::{
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::model::{Body, Geom, Model, Sensor, Site, array};
+use super::model::{Body, Geom, Loss, Model, Sensor, Site, array};
 use crate::sim::Fault;
 
 /// One instance of a model.
@@ -81,6 +81,13 @@ const DIVERGED: [(mjtWarning, Fault); 4] = [
     (mjtWarning::mjWARN_BADQVEL, Fault::Velocity),
     (mjtWarning::mjWARN_BADQACC, Fault::Acceleration),
     (mjtWarning::mjWARN_BADCTRL, Fault::Control),
+];
+
+/// Warnings after which the simulation goes on.
+const LOST: [(mjtWarning, Loss); Loss::ALL.len()] = [
+    (mjtWarning::mjWARN_INERTIA, Loss::Inertia),
+    (mjtWarning::mjWARN_CONTACTFULL, Loss::Contacts),
+    (mjtWarning::mjWARN_CNSTRFULL, Loss::Constraints),
 ];
 
 impl Physics {
@@ -194,11 +201,23 @@ impl Physics {
         }
     }
 
-    /// What made the simulation diverge since the last reset, if anything did.
+    /// What made the simulation diverge since the last reset, if anything did. What it lost without diverging is told
+    /// once a model on stderr.
     #[inline]
     pub fn divergence(&self) -> Option<Fault> {
-        let warnings = &self.data().warning;
-        DIVERGED.iter().find(|(kind, _)| warnings[*kind as usize].number > 0).map(|(_, fault)| *fault)
+        self.losses().for_each(|loss| self.model().warn_once(loss));
+        DIVERGED.iter().find(|(kind, _)| self.warned_of(*kind)).map(|(_, fault)| *fault)
+    }
+
+    /// What MuJoCo has left out since the last reset.
+    #[inline]
+    pub(crate) fn losses(&self) -> impl Iterator<Item = Loss> {
+        LOST.iter().filter(|(kind, _)| self.warned_of(*kind)).map(|(_, loss)| *loss)
+    }
+
+    #[inline]
+    fn warned_of(&self, kind: mjtWarning) -> bool {
+        self.data().warning[kind as usize].number > 0
     }
 
     /// Sets simulated time, s.
@@ -374,7 +393,7 @@ impl Physics {
     pub(crate) fn try_set_field(&mut self, field: Field, element: usize, values: &[f64]) -> Result<(), String> {
         let live = self.live_mut();
         let (_, count, width) = field.place(live.raw());
-        if width != values.len() || (element + 1) * width > count as usize {
+        if width != values.len() || element >= count as usize / width {
             return Err(format!("{field:?} of element {element} has not {} numbers in this model", values.len()));
         }
         live.array_mut(field)[element * width..][..width].copy_from_slice(values);

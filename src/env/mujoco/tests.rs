@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::model::Model;
+use super::model::{Loss, Model};
 use super::physics::{Field, Physics};
 
 const BALL: &str = "<mujoco><worldbody>
@@ -64,4 +64,17 @@ fn actions_span_each_actuator_s_range() {
         physics.set_action(&[action]);
         assert_eq!(physics.ctrl(), [control]);
     }
+}
+
+#[test]
+fn dropped_contacts_are_told_and_do_not_end_the_episode() {
+    // Forty balls in one place, and memory for few of their contacts.
+    let balls = "<body><freejoint/><geom size='.1'/></body>".repeat(40);
+    let text = format!("<mujoco><size memory='300K'/><worldbody>{balls}</worldbody></mujoco>");
+    let mut physics = Physics::new(&Model::from_xml("crowd", &text).expect("a sound model"));
+    physics.step(1);
+    assert_eq!(physics.losses().collect::<Vec<_>>(), [Loss::Contacts, Loss::Constraints]);
+    assert_eq!(physics.divergence(), None);
+    let (_, sound) = ball();
+    assert_eq!(sound.losses().count(), 0);
 }

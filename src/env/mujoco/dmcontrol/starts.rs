@@ -236,7 +236,7 @@ fn starts_have_their_distributions() {
     const ALLOWED: f64 = 5.0;
     let registry = Registry::builtin().expect("tables parse");
     for (id, quantities) in STARTS {
-        let params: DmControlParams = registry.task(id).expect("known").params.into_rust().expect("sound");
+        let params: DmControlParams = registry.task(id).expect("known").read_params().expect("sound");
         let mut rng = Seed::new(4).rng(Purpose::Episode, 0, 0);
         let mut instance = DmControl::new(&params, &mut rng);
         let settles = ["cheetah", "giraffe", "jumper", "spinner"].iter().any(|domain| id.starts_with(domain));

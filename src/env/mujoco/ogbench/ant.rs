@@ -140,7 +140,8 @@ impl Traceable for Ant {
 
     fn follow(&mut self, _: &AntParams, start: &Start) {
         if let Some(first) = &start.first_obs {
-            self.direction.copy_from_slice(&first[LAYOUT.observation_dim() - 2..]);
+            let recorded = &first[LAYOUT.observation_dim() - 2..];
+            self.direction.iter_mut().zip(recorded).for_each(|(own, number)| *own = number.0);
         }
     }
 }

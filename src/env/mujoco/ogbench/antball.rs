@@ -20,7 +20,8 @@ use crate::env::{Environment, Field, Layout, Outcome};
 use crate::paint::Canvas;
 use crate::sim::Rng;
 
-/// Height that the camera looks at, m: Gymnasium's, the median of the model's shapes.
+/// Height that the camera looks at, m. The benchmark turns the stock camera to the origin of the plane; its height stays
+/// what Gymnasium's viewer takes when it is made, the median of the model's shapes (0.75 m but for the first start's noise).
 const SEEN_HEIGHT_M: f64 = 0.75;
 /// Half width of the squares that start and goal are drawn from, m.
 const ANT_REACH_M: f64 = 1.0;
