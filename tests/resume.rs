@@ -138,6 +138,59 @@ fn an_interrupted_a_killed_and_an_untouched_run_end_with_the_same_bytes() {
     assert!(model(&threaded) == model(&untouched), "the number of threads changed the model");
 }
 
+/// Waits until `ready`, while the run goes on.
+fn wait_until(ready: impl Fn() -> bool, child: &mut Child) {
+    let started = Instant::now();
+    while !ready() {
+        assert!(child.try_wait().expect("the program is ours").is_none(), "the run ended early");
+        assert!(started.elapsed() < Duration::from_secs(300), "nothing within five minutes");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Whether the metrics have a `tag` of exactly `step`.
+fn has_line(runs: &Path, tag: &str, step: u64) -> bool {
+    timeless_metrics(runs).iter().any(|line| line[tag].as_u64() == Some(step))
+}
+
+#[test]
+fn an_interrupted_evaluation_is_made_when_the_run_goes_on() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let words = ["eval_episodes=8", "steps=1_600", "eval_freq=1_200", "save_freq=1_000"];
+    let untouched = folder.path().join("untouched");
+    finish(&untouched, &words);
+
+    // Before the first step there is nothing to save; the run starts afresh, here with another setting.
+    let interrupted = folder.path().join("interrupted");
+    let mut child = start(&interrupted, &[&words[..], &["batch_size=8"]].concat());
+    wait_until(|| run_dir(&interrupted).join("metrics.jsonl").exists(), &mut child);
+    signal(&child, "-INT");
+    let output = child.wait_with_output().expect("the program ends");
+    let talk = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && talk.contains("starts afresh"), "{talk}");
+    assert!(!run_dir(&interrupted).join("checkpoints").exists(), "nothing was learned, and yet saved");
+
+    // One on the way, and the last one twice. The line of training at its step is written before it.
+    for (name, step) in [("-INT", 1_200), ("-TERM", 1_600), ("-INT", 1_600)] {
+        let mut child = start(&interrupted, &words);
+        wait_for(&interrupted, "train/step", step, &mut child);
+        // The file is cut back when the run is resumed at that step; its evaluation comes next.
+        std::thread::sleep(Duration::from_millis(300));
+        signal(&child, name);
+        let output = child.wait_with_output().expect("the program ends");
+        let talk = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && talk.contains("the same command carries on"), "{talk}");
+        assert!(!has_line(&interrupted, "eval/step", step), "the evaluation was over before the interrupt");
+        let last = fs::canonicalize(run_dir(&interrupted).join("checkpoints/last")).expect("the run was saved");
+        assert!(last.ends_with(step.to_string()), "{}", last.display());
+    }
+    finish(&interrupted, &words);
+    assert!(model(&interrupted) == model(&untouched), "an interrupted run learned another model");
+    assert_eq!(timeless_metrics(&interrupted), timeless_metrics(&untouched));
+    let results = |runs| fs::read_to_string(run_dir(runs).join("results.csv")).expect("the run left its results");
+    assert_eq!(results(&interrupted), results(&untouched));
+}
+
 /// Adds episodes of random actions to the dataset at `data`.
 fn record(data: &Path, seed: u32) {
     for task in ["pygame-reacher-easy", "pygame-landing"] {

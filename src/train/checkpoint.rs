@@ -49,6 +49,9 @@ pub(super) struct RunParts {
     pub(super) statistics: EpisodeStatistics,
     /// The latest losses.
     pub(super) losses: Vec<(String, f64)>,
+    /// Whether an evaluation at this step was interrupted and is still to be made.
+    #[serde(default)]
+    pub(super) evaluation_due: bool,
     /// Where the metrics stood.
     pub(super) metrics: MetricsState,
 }
@@ -91,21 +94,26 @@ impl Checkpoints {
     }
 
     /// Makes the folder from [`Checkpoints::begin`] the checkpoint of `moment` and the last one.
-    pub(super) fn commit(&self, unfinished: &Path, moment: Moment, parts: RunParts) -> Result<PathBuf, TrainError> {
-        let state = RunState { version: VERSION, run: parts };
-        let text = serde_json::to_vec(&state).expect("a run's state is plain data");
-        write_atomic(&unfinished.join(TRAINING_STATE).join(RUN_FILE), &text)?;
+    pub(super) fn commit(&self, unfinished: &Path, moment: Moment, parts: RunParts) -> Result<(), TrainError> {
+        write_parts(unfinished, parts)?;
         let whole = self.folder.join(moment.to_string());
         sync_dir(&unfinished.join(TRAINING_STATE))?;
         sync_dir(unfinished)?;
-        if whole.exists() {
-            // The same moment saved again (an interrupt right after a save): both hold the same.
-            remove_folder(&whole)?;
-        }
+        // What an earlier course of the run left under this name; the last checkpoint is another.
+        remove_folder(&whole)?;
         rename_synced(unfinished, &whole)?;
         self.point_last_to(moment)?;
-        self.drop_older(moment)?;
-        Ok(whole)
+        self.drop_older(moment)
+    }
+
+    /// Whether the last checkpoint is that of `moment`.
+    pub(super) fn is_last(&self, moment: Moment) -> bool {
+        self.last().is_some_and(|last| last.ends_with(moment.to_string()))
+    }
+
+    /// Saves the simulation's side of the last checkpoint, which is that of `moment`, anew.
+    pub(super) fn amend(&self, moment: Moment, parts: RunParts) -> Result<(), TrainError> {
+        write_parts(&self.folder.join(moment.to_string()), parts)
     }
 
     /// The newest whole checkpoint: what `last` names, else the highest step, else the most pretrained.
@@ -174,6 +182,12 @@ impl Checkpoints {
         }
         Ok(())
     }
+}
+
+fn write_parts(checkpoint: &Path, parts: RunParts) -> Result<(), TrainError> {
+    let state = RunState { version: VERSION, run: parts };
+    let text = serde_json::to_vec(&state).expect("a run's state is plain data");
+    Ok(write_atomic(&checkpoint.join(TRAINING_STATE).join(RUN_FILE), &text)?)
 }
 
 fn remove_folder(path: &Path) -> Result<(), TrainError> {

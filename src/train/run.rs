@@ -1,7 +1,8 @@
 //! A training run: instances step in groups, the learner answers, metrics and checkpoints are written.
 //!
 //! The order of messages to the learner is fixed by the run's settings alone. An interrupt only decides after which
-//! step the run is saved, so stopping and resuming changes nothing.
+//! step the run is saved, so stopping and resuming changes nothing. One that comes during an evaluation leaves it due: the
+//! resumed run makes it first.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -155,6 +156,7 @@ impl Run {
                     step: saved.step,
                     next_group: saved.next_group,
                     statistics: saved.statistics,
+                    evaluation_due: saved.evaluation_due,
                     losses: saved.losses.into_iter().map(|(tag, value)| (tag.into(), value)).collect(),
                     inbox: Inbox {
                         actions: saved.pending.into_iter().map(|(g, a)| (Group(g), a)).collect(),
@@ -264,6 +266,8 @@ pub(super) struct Going {
     statistics: EpisodeStatistics,
     losses: Values,
     pub(super) inbox: Inbox,
+    /// Whether an evaluation is to be made at this step.
+    evaluation_due: bool,
     evaluation: Option<EpisodeStatistics>,
 }
 
@@ -277,6 +281,7 @@ impl Going {
             next_group: 0,
             statistics: EpisodeStatistics::new(tasks),
             losses: Values::default(),
+            evaluation_due: false,
             inbox: Inbox { actions: VecDeque::new(), losses: Vec::new() },
             evaluation: None,
         }
@@ -318,8 +323,19 @@ impl Sitting<'_> {
         if !self.pretrain(simulation, going, progress, interrupt)? {
             return Ok(false);
         }
-        if going.step == 0 && going.inbox.actions.is_empty() {
-            self.evaluate(going, progress, Acting::Prior)?;
+        let before_the_first_step = going.inbox.actions.is_empty();
+        going.evaluation_due |= before_the_first_step;
+        if going.evaluation_due {
+            if !self.evaluate(going, progress, interrupt)? {
+                self.interrupted(simulation, going, progress)?;
+                return Ok(false);
+            }
+            if !before_the_first_step {
+                // The checkpoint from which the run was resumed lacks it.
+                self.save(simulation, going, Moment::Step(going.step))?;
+            }
+        }
+        if before_the_first_step {
             for (group, slots) in self.groups.iter().enumerate() {
                 self.send(simulation, Group(group as u8), slots, going.step, false);
             }
@@ -342,19 +358,30 @@ impl Sitting<'_> {
             if passed(config.log_freq) {
                 self.log(going)?;
             }
-            if passed(config.eval_freq) || done {
-                self.evaluate(going, progress, Acting::Plan)?;
+            going.evaluation_due = passed(config.eval_freq) || done;
+            if going.evaluation_due {
+                self.evaluate(going, progress, interrupt)?;
             }
-            let interrupted = interrupt.load(Ordering::Relaxed) && !done;
-            if interrupted || (config.save_agent && (passed(config.save_freq) || done)) {
-                self.save(simulation, going, Moment::Step(going.step))?;
-            }
-            if interrupted {
-                progress.say(&format!("interrupted: saved at step {}; the same command carries on", going.step));
+            if interrupt.load(Ordering::Relaxed) && (going.evaluation_due || !done) {
+                self.interrupted(simulation, going, progress)?;
                 return Ok(false);
+            }
+            if config.save_agent && (passed(config.save_freq) || done) {
+                self.save(simulation, going, Moment::Step(going.step))?;
             }
         }
         Ok(true)
+    }
+
+    /// Saves what an interrupted run has learned.
+    fn interrupted(&self, simulation: &Simulation, going: &mut Going, progress: &Progress) -> Result<(), TrainError> {
+        if going.step == 0 && going.pretrained == 0 {
+            progress.say("interrupted before the first step: there is nothing to save; the same command starts afresh");
+            return Ok(());
+        }
+        self.save(simulation, going, Moment::Step(going.step))?;
+        progress.say(&format!("interrupted: saved at step {}; the same command carries on", going.step));
+        Ok(())
     }
 
     /// Hands a group's rows to the learner, with the tokens they bring.
@@ -418,20 +445,32 @@ impl Sitting<'_> {
         Ok(())
     }
 
-    fn evaluate(&self, going: &mut Going, progress: &mut Progress, acting: Acting) -> Result<(), TrainError> {
+    /// Makes the evaluation that is due, before the first step of the prior alone; `false` after an interrupt, and it stays
+    /// due.
+    fn evaluate(&self, going: &mut Going, progress: &mut Progress, interrupt: &AtomicBool) -> Result<bool, TrainError> {
         let config = &self.run.config;
+        let acting = if going.step == 0 { Acting::Prior } else { Acting::Plan };
         let evaluation = Evaluation { number: going.step, episodes: config.eval_episodes, acting };
-        let statistics =
-            evaluate(evaluation, config, &self.run.tasks, &self.instances, self.learner, &mut going.inbox)?;
+        let (tasks, inbox) = (&self.run.tasks, &mut going.inbox);
+        let Some(statistics) = evaluate(evaluation, config, tasks, &self.instances, self.learner, inbox, interrupt)?
+        else {
+            return Ok(false);
+        };
+        going.evaluation_due = false;
         going.metrics.log(Phase::Eval, going.step, &statistics.values())?;
         going.metrics.result(going.step, &statistics)?;
         progress.say(&format!("step {}: evaluation score {:.3}", going.step, statistics.avg_score()));
         progress.skip_time(going.step);
         going.evaluation = Some(statistics);
-        Ok(())
+        Ok(true)
     }
 
     pub(super) fn save(&self, simulation: &Simulation, going: &mut Going, moment: Moment) -> Result<(), TrainError> {
+        if self.checkpoints.is_last(moment) {
+            // The learner stands where it was saved: all that can have come since is an evaluation.
+            let parts = self.parts(simulation, going)?;
+            return self.checkpoints.amend(moment, parts);
+        }
         let folder = self.checkpoints.begin(moment)?;
         self.learner.tell(ToLearner::Save(folder.clone()));
         going.inbox.wait(self.learner, |answer| match answer {
@@ -439,10 +478,16 @@ impl Sitting<'_> {
             other => Err(other),
         })?;
         going.take_losses();
+        let parts = self.parts(simulation, going)?;
+        self.checkpoints.commit(&folder, moment, parts)
+    }
+
+    /// The simulation's side of a checkpoint.
+    fn parts(&self, simulation: &Simulation, going: &mut Going) -> Result<RunParts, TrainError> {
         let world = simulation.world();
         let instances =
             simulation.instances().iter().map(|&entity| save_instance(world, entity)).collect::<Result<_, _>>()?;
-        let parts = RunParts {
+        Ok(RunParts {
             pretrained: going.pretrained,
             step: going.step,
             next_group: going.next_group,
@@ -450,10 +495,9 @@ impl Sitting<'_> {
             instances,
             statistics: going.statistics.clone(),
             losses: going.losses.iter().map(|(tag, value)| (tag.to_owned(), value)).collect(),
+            evaluation_due: going.evaluation_due,
             metrics: going.metrics.state()?,
-        };
-        self.checkpoints.commit(&folder, moment, parts)?;
-        Ok(())
+        })
     }
 }
 
