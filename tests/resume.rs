@@ -170,11 +170,10 @@ fn an_interrupted_evaluation_is_made_when_the_run_goes_on() {
     assert!(output.status.success() && talk.contains("starts afresh"), "{talk}");
     assert!(!run_dir(&interrupted).join("checkpoints").exists(), "nothing was learned, and yet saved");
 
-    // One on the way, and the last one twice. The line of training at its step is written before it.
-    for (name, step) in [("-INT", 1_200), ("-TERM", 1_600), ("-INT", 1_600)] {
+    // One on the way, and the last. The line of training at its step is written before it.
+    for (name, step) in [("-INT", 1_200), ("-TERM", 1_600)] {
         let mut child = start(&interrupted, &words);
         wait_for(&interrupted, "train/step", step, &mut child);
-        // The file is cut back when the run is resumed at that step; its evaluation comes next.
         std::thread::sleep(Duration::from_millis(300));
         signal(&child, name);
         let output = child.wait_with_output().expect("the program ends");

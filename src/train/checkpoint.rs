@@ -116,19 +116,22 @@ impl Checkpoints {
         write_parts(&self.folder.join(moment.to_string()), parts)
     }
 
-    /// The newest whole checkpoint: what `last` names, else the highest step, else the most pretrained.
+    /// The newest checkpoint that the run can be carried on from.
     pub(super) fn last(&self) -> Option<PathBuf> {
-        let linked = self.folder.join("last");
-        if let Ok(target) = fs::canonicalize(&linked)
-            && target.join(TRAINING_STATE).join(RUN_FILE).is_file()
-        {
-            return Some(target);
-        }
-        let whole = |path: &PathBuf| path.join(TRAINING_STATE).join(RUN_FILE).is_file();
+        self.newest_with(&Path::new(TRAINING_STATE).join(RUN_FILE))
+    }
+
+    /// The newest checkpoint with a `file`: what `last` names, else the highest step, else the most pretrained.
+    pub(super) fn newest_with(&self, file: &Path) -> Option<PathBuf> {
+        let linked = fs::canonicalize(self.folder.join("last")).ok();
+        linked.into_iter().chain(self.all().into_iter().rev()).find(|checkpoint| checkpoint.join(file).is_file())
+    }
+
+    /// Every checkpoint, oldest first; of some only the model may be left.
+    pub(super) fn all(&self) -> Vec<PathBuf> {
         let steps = self.numbered("").into_iter().map(Moment::Step);
         let moments = self.numbered(PRETRAIN).into_iter().map(Moment::Pretraining).chain(steps);
-        let folders: Vec<PathBuf> = moments.map(|moment| self.folder.join(moment.to_string())).collect();
-        folders.into_iter().rev().find(whole)
+        moments.map(|moment| self.folder.join(moment.to_string())).collect()
     }
 
     /// Reads the simulation's side of a checkpoint.

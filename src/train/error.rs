@@ -55,6 +55,14 @@ pub enum TrainError {
     /// A file.
     #[error(transparent)]
     File(#[from] FileError),
+    /// A run that was started but cannot go on.
+    #[error("this run cannot be carried on: {problem}; start another run with exp_name=NAME: {}", path.display())]
+    CannotGoOn {
+        /// Why not.
+        problem: String,
+        /// What is wrong.
+        path: PathBuf,
+    },
     /// A part of a checkpoint that is not what it should be.
     #[error("{problem}; remove this checkpoint and an earlier one is taken: {}", path.display())]
     Checkpoint {

@@ -59,9 +59,18 @@ impl Run {
         let set = TaskSet::parse_for_training(args.task(), &Registry::builtin()?)?;
         let mut fresh = args.resolve(&set)?;
         let dir = RunDir::of(&fresh);
-        let config = if dir.config().is_file() {
+        let checkpoints = Checkpoints::new(dir.path());
+        let config = if checkpoints.last().is_some() {
+            if !dir.config().is_file() {
+                let problem = "its settings are gone".to_owned();
+                return Err(TrainError::CannotGoOn { problem, path: dir.config() });
+            }
             args.resume(&TrainConfig::load(&dir.config())?, set.tasks().len())?
+        } else if let Some(checkpoint) = checkpoints.all().pop() {
+            let problem = "none of its checkpoints holds all that training needs".to_owned();
+            return Err(TrainError::CannotGoOn { problem, path: checkpoint });
         } else {
+            // What a sitting left that ended before its first checkpoint is replaced.
             start::take_shape(&mut fresh, args, set.tasks())?;
             fresh.check(set.tasks().len())?;
             fresh

@@ -120,7 +120,7 @@ fn find(path: &Path) -> Option<PathBuf> {
     if path.join(FILE).is_file() {
         return Some(path.to_owned());
     }
-    Checkpoints::new(path).last()
+    Checkpoints::new(path).newest_with(Path::new(FILE))
 }
 
 impl SavedAgent {
