@@ -63,6 +63,9 @@ pub enum TrainError {
         /// What is wrong.
         path: PathBuf,
     },
+    /// A run that is being trained already.
+    #[error("another process is training this run; wait for it, or start another run with exp_name=NAME: {}", .0.display())]
+    Busy(PathBuf),
     /// A part of a checkpoint that is not what it should be.
     #[error("{problem}; remove this checkpoint and an earlier one is taken: {}", path.display())]
     Checkpoint {

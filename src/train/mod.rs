@@ -36,6 +36,8 @@ pub mod report;
 mod run;
 mod run_dir;
 #[cfg(feature = "learn")]
+mod run_lock;
+#[cfg(feature = "learn")]
 mod saved_agent;
 #[cfg(feature = "learn")]
 mod setup;

@@ -16,6 +16,7 @@ use super::evaluate::{Evaluation, evaluate};
 use super::learner::{Acting, FromLearner, Learner, LearnerConfig, LearnerHandle, LearnerState, ToLearner};
 use super::metrics::{EpisodeResult, EpisodeStatistics, Metrics, Phase, Values};
 use super::progress::Progress;
+use super::run_lock::RunLock;
 use super::saved_agent::{AgentCard, threads_of};
 use super::{RunDir, TrainError, gather, setup, start};
 use crate::data::{Replay, SampleBuffers};
@@ -102,6 +103,8 @@ impl Run {
     ///
     /// [`TrainError`]; what was saved before stays usable.
     pub fn train(self, interrupt: &AtomicBool, started: impl FnOnce(&LearnerHandle)) -> Result<RunSummary, TrainError> {
+        // Nothing is read that another process may still change; a new run has no directory yet.
+        let lock = self.dir.path().is_dir().then(|| RunLock::take(&self.dir)).transpose()?;
         let checkpoints = Checkpoints::new(self.dir.path());
         let last = checkpoints.last();
         let saved = last.as_deref().map(Checkpoints::read).transpose()?;
@@ -135,6 +138,10 @@ impl Run {
         };
         // From here on the run exists; what is refused before leaves nothing behind.
         self.dir.create()?;
+        let _lock = match lock {
+            Some(lock) => lock,
+            None => RunLock::take(&self.dir)?,
+        };
         self.config.save(&self.dir.config())?;
         if let (None, Some(demos)) = (&last, &learner.demos) {
             RunDemos::keep(demos, &self.dir)?;
