@@ -12,12 +12,11 @@ use serde::{Deserialize, Serialize};
 
 use super::TrainError;
 use super::metrics::{EpisodeStatistics, MetricsState};
+use super::sealed::{read_sealed, write_sealed};
 use crate::env::InstanceState;
-use crate::files::{FileError, create_dir_all, read, rename_synced, sync_dir, write_atomic};
+use crate::files::{FileError, create_dir_all, rename_synced, sync_dir};
 use crate::sim::ACTION_DIM;
 
-/// Version of the layout; readers refuse others.
-const VERSION: u32 = 1;
 /// The first part of the name of a checkpoint made while pretraining.
 const PRETRAIN: &str = "pretrain-";
 /// The folder inside a checkpoint that only resuming needs.
@@ -26,16 +25,8 @@ const RUN_FILE: &str = "run.json";
 
 /// What the simulation's side of a run continues from.
 #[derive(Serialize, Deserialize)]
-pub(super) struct RunState {
-    version: u32,
-    run: RunParts,
-}
-
-/// The parts of a [`RunState`].
-#[derive(Serialize, Deserialize)]
 pub(super) struct RunParts {
     /// Updates of pretraining so far.
-    #[serde(default)]
     pub(super) pretrained: u64,
     /// Environment steps so far.
     pub(super) step: u64,
@@ -50,7 +41,6 @@ pub(super) struct RunParts {
     /// The latest losses.
     pub(super) losses: Vec<(String, f64)>,
     /// Whether an evaluation at this step was interrupted and is still to be made.
-    #[serde(default)]
     pub(super) evaluation_due: bool,
     /// Where the metrics stood.
     pub(super) metrics: MetricsState,
@@ -94,8 +84,8 @@ impl Checkpoints {
     }
 
     /// Makes the folder from [`Checkpoints::begin`] the checkpoint of `moment` and the last one.
-    pub(super) fn commit(&self, unfinished: &Path, moment: Moment, parts: RunParts) -> Result<(), TrainError> {
-        write_parts(unfinished, parts)?;
+    pub(super) fn commit(&self, unfinished: &Path, moment: Moment, parts: &RunParts) -> Result<(), TrainError> {
+        write_sealed(&unfinished.join(TRAINING_STATE).join(RUN_FILE), parts)?;
         let whole = self.folder.join(moment.to_string());
         sync_dir(&unfinished.join(TRAINING_STATE))?;
         sync_dir(unfinished)?;
@@ -112,8 +102,8 @@ impl Checkpoints {
     }
 
     /// Saves the simulation's side of the last checkpoint, which is that of `moment`, anew.
-    pub(super) fn amend(&self, moment: Moment, parts: RunParts) -> Result<(), TrainError> {
-        write_parts(&self.folder.join(moment.to_string()), parts)
+    pub(super) fn amend(&self, moment: Moment, parts: &RunParts) -> Result<(), TrainError> {
+        write_sealed(&self.folder.join(moment.to_string()).join(TRAINING_STATE).join(RUN_FILE), parts)
     }
 
     /// The newest checkpoint that the run can be carried on from.
@@ -136,19 +126,7 @@ impl Checkpoints {
 
     /// Reads the simulation's side of a checkpoint.
     pub(super) fn read(checkpoint: &Path) -> Result<RunParts, TrainError> {
-        let path = checkpoint.join(TRAINING_STATE).join(RUN_FILE);
-        let text = read(&path)?;
-        let damaged = |problem: String| TrainError::Checkpoint { problem, path: path.clone() };
-        #[derive(Deserialize)]
-        struct Stamp {
-            version: u32,
-        }
-        let stamp: Stamp = serde_json::from_slice(&text).map_err(|problem| damaged(problem.to_string()))?;
-        if stamp.version != VERSION {
-            return Err(damaged(format!("it has version {}, this program reads version {VERSION}", stamp.version)));
-        }
-        let state: RunState = serde_json::from_slice(&text).map_err(|problem| damaged(problem.to_string()))?;
-        Ok(state.run)
+        read_sealed(&checkpoint.join(TRAINING_STATE).join(RUN_FILE))
     }
 
     /// The numbers of the checkpoints whose names are `prefix` and a number, in order.
@@ -185,12 +163,6 @@ impl Checkpoints {
         }
         Ok(())
     }
-}
-
-fn write_parts(checkpoint: &Path, parts: RunParts) -> Result<(), TrainError> {
-    let state = RunState { version: VERSION, run: parts };
-    let text = serde_json::to_vec(&state).expect("a run's state is plain data");
-    Ok(write_atomic(&checkpoint.join(TRAINING_STATE).join(RUN_FILE), &text)?)
 }
 
 fn remove_folder(path: &Path) -> Result<(), TrainError> {

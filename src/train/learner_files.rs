@@ -10,9 +10,9 @@ use super::config::TrainConfig;
 use super::demos::RunDemos;
 use super::learner::{Learner, LearnerState};
 use super::saved_agent::AgentCard;
+use super::sealed::{read_sealed, write_sealed};
 use super::{RunDir, TrainError};
 use crate::data::Replay;
-use crate::files::{read, write_atomic};
 use crate::newt::Newt;
 use crate::task::Task;
 
@@ -32,8 +32,7 @@ impl Learner {
         self.agent.newt().save(checkpoint)?;
         self.replay.save(&folder.join(REPLAY_FILE))?;
         let saved = Saved { state: self.state.clone(), plans: self.plans.to_vec() };
-        let text = serde_json::to_vec(&saved).expect("a learner's state is plain data");
-        write_atomic(&folder.join(LEARNER_FILE), &text)?;
+        write_sealed(&folder.join(LEARNER_FILE), &saved)?;
         AgentCard { step: self.step, ..self.card.clone() }.write(checkpoint)
     }
 
@@ -49,7 +48,7 @@ impl Learner {
         let folder = checkpoint.join(TRAINING_STATE);
         let path = folder.join(LEARNER_FILE);
         let damaged = |problem: String| TrainError::Checkpoint { problem, path: path.clone() };
-        let saved: Saved = serde_json::from_slice(&read(&path)?).map_err(|problem| damaged(problem.to_string()))?;
+        let saved: Saved = read_sealed(&path)?;
         let newt = Newt::load(checkpoint, device)?;
         let replay = Replay::load(&folder.join(REPLAY_FILE))?;
         let demos = if config.use_demos { Some(RunDemos::kept(run)?) } else { None };

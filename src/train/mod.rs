@@ -40,6 +40,8 @@ mod run_lock;
 #[cfg(feature = "learn")]
 mod saved_agent;
 #[cfg(feature = "learn")]
+mod sealed;
+#[cfg(feature = "learn")]
 mod setup;
 #[cfg(feature = "learn")]
 mod start;

@@ -484,8 +484,7 @@ impl Sitting<'_> {
     pub(super) fn save(&self, simulation: &Simulation, going: &mut Going, moment: Moment) -> Result<(), TrainError> {
         if self.checkpoints.is_last(moment) {
             // The learner stands where it was saved: all that can have come since is an evaluation.
-            let parts = self.parts(simulation, going)?;
-            return self.checkpoints.amend(moment, parts);
+            return self.checkpoints.amend(moment, &self.parts(simulation, going)?);
         }
         let folder = self.checkpoints.begin(moment)?;
         self.learner.tell(ToLearner::Save(folder.clone()));
@@ -494,8 +493,7 @@ impl Sitting<'_> {
             other => Err(other),
         })?;
         going.take_losses();
-        let parts = self.parts(simulation, going)?;
-        self.checkpoints.commit(&folder, moment, parts)
+        self.checkpoints.commit(&folder, moment, &self.parts(simulation, going)?)
     }
 
     /// The simulation's side of a checkpoint.
