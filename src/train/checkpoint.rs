@@ -4,6 +4,7 @@
 //! A checkpoint is written into a folder of another name and renamed when everything in it is on disk, so a folder
 //! named after a step is always whole. The link `last` then moves to it.
 
+use std::collections::VecDeque;
 use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,11 +12,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::TrainError;
+use super::inbox::Early;
 use super::metrics::{EpisodeStatistics, MetricsState};
 use super::sealed::{read_sealed, write_sealed};
 use crate::env::InstanceState;
 use crate::files::{FileError, create_dir_all, rename_synced, sync_dir};
-use crate::sim::ACTION_DIM;
 
 /// The first part of the name of a checkpoint made while pretraining.
 const PRETRAIN: &str = "pretrain-";
@@ -32,8 +33,8 @@ pub(super) struct RunParts {
     pub(super) step: u64,
     /// The group that steps next.
     pub(super) next_group: u8,
-    /// Actions already chosen, by group, in the order they came.
-    pub(super) pending: Vec<(u8, Vec<[f32; ACTION_DIM]>)>,
+    /// The learner's answers that came before they were needed.
+    pub(super) early: VecDeque<Early>,
     /// Every instance.
     pub(super) instances: Vec<InstanceState>,
     /// Episodes that no line of metrics told yet.

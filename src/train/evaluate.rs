@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::config::TrainConfig;
-use super::gather;
+use super::inbox::Inbox;
 use super::learner::{Acting, FromLearner, LearnerHandle, ToLearner};
 use super::metrics::{EpisodeResult, EpisodeStatistics};
-use super::{TrainError, run::Inbox};
+use super::{TrainError, gather};
 use crate::env::{Simulation, SimulationConfig};
 use crate::sim::{Ending, Group, ObservationMode, Purpose, Seed};
 use crate::task::Task;

@@ -19,6 +19,8 @@ mod evaluate;
 #[cfg(feature = "learn")]
 mod gather;
 #[cfg(feature = "learn")]
+mod inbox;
+#[cfg(feature = "learn")]
 mod learner;
 #[cfg(feature = "learn")]
 mod learner_files;

@@ -4,7 +4,6 @@
 //! step the run is saved, so stopping and resuming changes nothing. One that comes during an evaluation leaves it due: the
 //! resumed run makes it first.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,6 +12,7 @@ use super::checkpoint::{Checkpoints, Moment, RunParts};
 use super::config::{TrainArgs, TrainConfig};
 use super::demos::RunDemos;
 use super::evaluate::{Evaluation, evaluate};
+use super::inbox::Inbox;
 use super::learner::{Acting, FromLearner, Learner, LearnerConfig, LearnerHandle, LearnerState, ToLearner};
 use super::metrics::{EpisodeResult, EpisodeStatistics, Metrics, Phase, Values};
 use super::progress::Progress;
@@ -174,10 +174,7 @@ impl Run {
                     statistics: saved.statistics,
                     evaluation_due: saved.evaluation_due,
                     losses: saved.losses.into_iter().map(|(tag, value)| (tag.into(), value)).collect(),
-                    inbox: Inbox {
-                        actions: saved.pending.into_iter().map(|(g, a)| (Group(g), a)).collect(),
-                        losses: Vec::new(),
-                    },
+                    inbox: Inbox::new(saved.early),
                     evaluation: None,
                 }
             }
@@ -235,43 +232,6 @@ pub(super) fn instances(config: &TrainConfig, tasks: usize) -> Vec<u16> {
     (0..config.num_envs).map(|index| (index % tasks) as u16).collect()
 }
 
-/// Answers of the learner that came while another one was waited for.
-pub(super) struct Inbox {
-    actions: VecDeque<(Group, Vec<[f32; ACTION_DIM]>)>,
-    losses: Vec<(&'static str, f64)>,
-}
-
-impl Inbox {
-    /// Waits for the first answer that `wanted` takes; others are kept.
-    pub(super) fn wait<T>(
-        &mut self,
-        learner: &LearnerHandle,
-        wanted: impl Fn(FromLearner) -> Result<T, FromLearner>,
-    ) -> Result<T, TrainError> {
-        loop {
-            let gone = |_| TrainError::Learner("the learner's thread ended without a word".to_owned());
-            match wanted(learner.answers.recv().map_err(gone)?) {
-                Ok(found) => return Ok(found),
-                Err(FromLearner::Actions { group, actions }) => self.actions.push_back((group, actions)),
-                Err(FromLearner::Losses { losses, .. }) => self.losses = losses,
-                Err(FromLearner::Failed(problem)) => return Err(TrainError::Learner(problem)),
-                Err(FromLearner::Pretrained(_) | FromLearner::Evaluated(_) | FromLearner::Saved) => {}
-            }
-        }
-    }
-
-    /// The next actions of `group`.
-    fn actions(&mut self, learner: &LearnerHandle, group: Group) -> Result<Vec<[f32; ACTION_DIM]>, TrainError> {
-        if let Some(index) = self.actions.iter().position(|(of, _)| *of == group) {
-            return Ok(self.actions.remove(index).expect("the index was just found").1);
-        }
-        self.wait(learner, |answer| match answer {
-            FromLearner::Actions { group: of, actions } if of == group => Ok(actions),
-            other => Err(other),
-        })
-    }
-}
-
 /// What changes while a run goes on.
 pub(super) struct Going {
     pub(super) metrics: Metrics,
@@ -298,7 +258,7 @@ impl Going {
             statistics: EpisodeStatistics::new(tasks),
             losses: Values::default(),
             evaluation_due: false,
-            inbox: Inbox { actions: VecDeque::new(), losses: Vec::new() },
+            inbox: Inbox::default(),
             evaluation: None,
         }
     }
@@ -307,7 +267,7 @@ impl Going {
 impl Going {
     /// Takes over the losses that the learner reported since the last time; `false` if there were none.
     fn take_losses(&mut self) -> bool {
-        let losses = std::mem::take(&mut self.inbox.losses);
+        let losses = self.inbox.take_losses();
         let any = !losses.is_empty();
         if any {
             self.losses = Values::default();
@@ -339,7 +299,7 @@ impl Sitting<'_> {
         if !self.pretrain(simulation, going, progress, interrupt)? {
             return Ok(false);
         }
-        let before_the_first_step = going.inbox.actions.is_empty();
+        let before_the_first_step = going.step == 0;
         going.evaluation_due |= before_the_first_step;
         if going.evaluation_due {
             if !self.evaluate(going, progress, interrupt)? {
@@ -492,7 +452,6 @@ impl Sitting<'_> {
             FromLearner::Saved => Ok(()),
             other => Err(other),
         })?;
-        going.take_losses();
         self.checkpoints.commit(&folder, moment, &self.parts(simulation, going)?)
     }
 
@@ -505,7 +464,7 @@ impl Sitting<'_> {
             pretrained: going.pretrained,
             step: going.step,
             next_group: going.next_group,
-            pending: going.inbox.actions.iter().map(|(group, actions)| (group.0, actions.clone())).collect(),
+            early: going.inbox.early().clone(),
             instances,
             statistics: going.statistics.clone(),
             losses: going.losses.iter().map(|(tag, value)| (tag.to_owned(), value)).collect(),
