@@ -17,6 +17,7 @@ use super::metrics::{EpisodeStatistics, MetricsState};
 use super::sealed::{read_sealed, write_sealed};
 use crate::env::InstanceState;
 use crate::files::{FileError, create_dir_all, rename_synced, sync_dir};
+use crate::task::Task;
 
 /// The first part of the name of a checkpoint made while pretraining.
 const PRETRAIN: &str = "pretrain-";
@@ -45,6 +46,32 @@ pub(super) struct RunParts {
     pub(super) evaluation_due: bool,
     /// Where the metrics stood.
     pub(super) metrics: MetricsState,
+}
+
+impl RunParts {
+    /// Why they are not of a run over `tasks` whose instances step in `groups`, if they are not.
+    fn misfit(&self, tasks: &[Task], groups: &[Vec<usize>]) -> Option<String> {
+        let instances: usize = groups.iter().map(Vec::len).sum();
+        if self.instances.len() != instances {
+            return Some(format!("it holds {} instances, and the run has {instances}", self.instances.len()));
+        }
+        if !self.statistics.are_of(tasks) {
+            return Some("its statistics are of other tasks".to_owned());
+        }
+        let count = groups.len();
+        if usize::from(self.next_group) >= count {
+            return Some(format!("group {} steps next, and the run has {count}", self.next_group));
+        }
+        // Every group has its next actions, in the order in which the groups step; before the first step none has.
+        let waiting = if self.step == 0 { 0 } else { count };
+        let expected = (0..waiting).map(|turn| (usize::from(self.next_group) + turn) % count);
+        let found = self.early.iter().filter_map(|answer| match answer {
+            Early::Actions(group, actions) => Some((usize::from(*group), actions.len())),
+            Early::Losses(_) => None,
+        });
+        let whole = found.eq(expected.map(|group| (group, groups[group].len())));
+        (!whole).then(|| "it does not hold the next actions of every group".to_owned())
+    }
 }
 
 /// Where in a run a checkpoint is made; its folder is named after it.
@@ -125,9 +152,26 @@ impl Checkpoints {
         moments.map(|moment| self.folder.join(moment.to_string())).collect()
     }
 
-    /// Reads the simulation's side of a checkpoint.
-    pub(super) fn read(checkpoint: &Path) -> Result<RunParts, TrainError> {
-        read_sealed(&checkpoint.join(TRAINING_STATE).join(RUN_FILE))
+    /// Reads the simulation's side of a checkpoint of a run over `tasks`, whose instances step in `groups`.
+    pub(super) fn read(checkpoint: &Path, tasks: &[Task], groups: &[Vec<usize>]) -> Result<RunParts, TrainError> {
+        let path = checkpoint.join(TRAINING_STATE).join(RUN_FILE);
+        let parts: RunParts = read_sealed(&path)?;
+        match parts.misfit(tasks, groups) {
+            None => Ok(parts),
+            Some(problem) => Err(TrainError::Checkpoint { problem, path }),
+        }
+    }
+
+    /// `problem`, for which the run cannot be carried on from `checkpoint`, with what to do about it.
+    pub(super) fn explain(&self, checkpoint: &Path, problem: &TrainError) -> TrainError {
+        let run_file = Path::new(TRAINING_STATE).join(RUN_FILE);
+        let name = checkpoint.file_name().unwrap_or_default();
+        let mut others = self.all().into_iter().filter(|other| other.file_name() != Some(name));
+        let advice = match others.rfind(|other| other.join(&run_file).is_file()) {
+            Some(other) => format!("remove {} and {} is taken", self.folder.join(name).display(), other.display()),
+            None => "there is no other to carry on from; start another run with exp_name=NAME".to_owned(),
+        };
+        TrainError::Restore { problem: problem.to_string(), advice }
     }
 
     /// The numbers of the checkpoints whose names are `prefix` and a number, in order.

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::TrainError;
 use super::checkpoint::TRAINING_STATE;
 use super::config::TrainConfig;
-use super::demos::RunDemos;
 use super::learner::{Learner, LearnerState};
 use super::saved_agent::AgentCard;
 use super::sealed::{read_sealed, write_sealed};
-use super::{RunDir, TrainError};
+use super::setup::model_config;
 use crate::data::Replay;
 use crate::newt::Newt;
 use crate::task::Task;
@@ -39,10 +39,9 @@ impl Learner {
     /// Reads a learner that goes on as the saved one would have.
     pub(super) fn load(
         checkpoint: &Path,
-        run: &RunDir,
         config: &TrainConfig,
         tasks: &Arc<[Task]>,
-        slots: usize,
+        demos: Option<Replay>,
         device: tch::Device,
     ) -> Result<Self, TrainError> {
         let folder = checkpoint.join(TRAINING_STATE);
@@ -50,9 +49,11 @@ impl Learner {
         let damaged = |problem: String| TrainError::Checkpoint { problem, path: path.clone() };
         let saved: Saved = read_sealed(&path)?;
         let newt = Newt::load(checkpoint, device)?;
+        if newt.config().model != model_config(config, tasks).model || newt.n_tasks() != tasks.len() {
+            return Err(damaged("its model is not the one that the run's settings describe".to_owned()));
+        }
         let replay = Replay::load(&folder.join(REPLAY_FILE))?;
-        let demos = if config.use_demos { Some(RunDemos::kept(run)?) } else { None };
-        let mut learner = Self::assemble(newt, replay, demos, saved.state, config, tasks, slots);
+        let mut learner = Self::assemble(newt, replay, demos, saved.state, config, tasks, config.num_envs);
         if !learner.plans.restore(&saved.plans) {
             return Err(damaged("its plans do not fit the run's environments".to_owned()));
         }

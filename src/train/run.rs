@@ -4,6 +4,7 @@
 //! step the run is saved, so stopping and resuming changes nothing. One that comes during an evaluation leaves it due: the
 //! resumed run makes it first.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -63,13 +64,12 @@ impl Run {
         let checkpoints = Checkpoints::new(dir.path());
         let config = if checkpoints.last().is_some() {
             if !dir.config().is_file() {
-                let problem = "its settings are gone".to_owned();
-                return Err(TrainError::CannotGoOn { problem, path: dir.config() });
+                return Err(TrainError::CannotGoOn(format!("its settings are gone: {}", dir.config().display())));
             }
             args.resume(&TrainConfig::load(&dir.config())?, set.tasks().len())?
         } else if let Some(checkpoint) = checkpoints.all().pop() {
-            let problem = "none of its checkpoints holds all that training needs".to_owned();
-            return Err(TrainError::CannotGoOn { problem, path: checkpoint });
+            let problem = format!("{} holds an agent alone, and no other holds more", checkpoint.display());
+            return Err(TrainError::CannotGoOn(problem));
         } else {
             // What a sitting left that ended before its first checkpoint is replaced.
             start::take_shape(&mut fresh, args, set.tasks())?;
@@ -107,34 +107,39 @@ impl Run {
         let lock = self.dir.path().is_dir().then(|| RunLock::take(&self.dir)).transpose()?;
         let checkpoints = Checkpoints::new(self.dir.path());
         let last = checkpoints.last();
-        let saved = last.as_deref().map(Checkpoints::read).transpose()?;
         let instances = instances(&self.config, self.tasks.len());
-        let groups = if instances.len() > 1 { 2 } else { 1 };
-        let seed = Seed::new(self.config.seed);
+        let count = if instances.len() > 1 { 2 } else { 1 };
         let mut simulation = Simulation::new(&SimulationConfig {
             tasks: Arc::clone(&self.tasks),
             instances: instances.clone(),
-            groups,
-            seed,
+            groups: count,
+            seed: Seed::new(self.config.seed),
             observation: ObservationMode::State,
             threads: self.config.threads,
         })?;
+        let groups: Vec<Vec<usize>> = (0..count).map(|group| gather::members(&simulation, Group(group))).collect();
+        let (device, device_name) = setup::open_device(&self.config)?;
+        let restored = match &last {
+            None => None,
+            Some(checkpoint) => {
+                let demos = if self.config.use_demos { Some(RunDemos::kept(&self.dir)?) } else { None };
+                let restored = self.restore(checkpoint, &groups, demos, &mut simulation, device);
+                Some(restored.map_err(|problem| checkpoints.explain(checkpoint, &problem))?)
+            }
+        };
 
-        let step = saved.as_ref().map_or(0, |saved| saved.step);
+        let step = restored.as_ref().map_or(0, |(saved, _)| saved.step);
         let mut progress = Progress::new("steps", self.config.steps, step);
         for note in &self.notes {
             progress.say(note);
         }
-        let (device, device_name) = setup::open_device(&self.config)?;
         progress.say(&device_name);
         if self.config.task_dim > 0 {
             progress.say(&format!("text embeddings: {}", self.config.text_embeddings));
         }
-        let learner = match &last {
-            Some(checkpoint) => {
-                Learner::load(checkpoint, &self.dir, &self.config, &self.tasks, instances.len(), device)?
-            }
-            None => self.new_learner(instances.len(), device, &progress)?,
+        let (saved, learner) = match restored {
+            Some((saved, learner)) => (Some(saved), learner),
+            None => (None, self.new_learner(instances.len(), device, &progress)?),
         };
         // From here on the run exists; what is refused before leaves nothing behind.
         self.dir.create()?;
@@ -156,36 +161,12 @@ impl Run {
             }
             Some(saved) => {
                 progress.say(&format!("resuming at step {step}"));
-                for (slot, state) in saved.instances.iter().enumerate() {
-                    let entity = simulation.instances()[slot];
-                    restore_instance(simulation.world_mut(), entity, state.clone())?;
-                }
-                Going {
-                    metrics: Metrics::resume(
-                        &self.dir,
-                        self.config.seed,
-                        saved.step,
-                        self.config.tensorboard,
-                        &saved.metrics,
-                    )?,
-                    pretrained: saved.pretrained,
-                    step: saved.step,
-                    next_group: saved.next_group,
-                    statistics: saved.statistics,
-                    evaluation_due: saved.evaluation_due,
-                    losses: saved.losses.into_iter().map(|(tag, value)| (tag.into(), value)).collect(),
-                    inbox: Inbox::new(saved.early),
-                    evaluation: None,
-                }
+                let (seed, tensorboard) = (self.config.seed, self.config.tensorboard);
+                let metrics = Metrics::resume(&self.dir, seed, step, tensorboard, &saved.metrics)?;
+                Going::resume(saved, metrics)
             }
         };
-        let sitting = Sitting {
-            run: &self,
-            groups: (0..groups).map(|group| gather::members(&simulation, Group(group))).collect(),
-            instances,
-            checkpoints,
-            learner: &learner,
-        };
+        let sitting = Sitting { run: &self, groups, instances, checkpoints, learner: &learner };
         let outcome = sitting.train(&mut simulation, &mut going, &mut progress, interrupt);
         progress.finish();
         let finished = outcome?;
@@ -202,6 +183,24 @@ impl Run {
 }
 
 impl Run {
+    /// What a checkpoint holds: the simulation's side, of which the instances are given back already, and the learner.
+    fn restore(
+        &self,
+        checkpoint: &Path,
+        groups: &[Vec<usize>],
+        demos: Option<Replay>,
+        simulation: &mut Simulation,
+        device: tch::Device,
+    ) -> Result<(RunParts, Learner), TrainError> {
+        let mut saved = Checkpoints::read(checkpoint, &self.tasks, groups)?;
+        for (slot, state) in std::mem::take(&mut saved.instances).into_iter().enumerate() {
+            let entity = simulation.instances()[slot];
+            restore_instance(simulation.world_mut(), entity, state)?;
+        }
+        let learner = Learner::load(checkpoint, &self.config, &self.tasks, demos, device)?;
+        Ok((saved, learner))
+    }
+
     /// A learner that has learned nothing in this run yet.
     fn new_learner(&self, slots: usize, device: tch::Device, progress: &Progress) -> Result<Learner, TrainError> {
         let (config, tasks) = (&self.config, &self.tasks);
@@ -259,6 +258,21 @@ impl Going {
             losses: Values::default(),
             evaluation_due: false,
             inbox: Inbox::default(),
+            evaluation: None,
+        }
+    }
+
+    /// A saved run.
+    fn resume(saved: RunParts, metrics: Metrics) -> Self {
+        Self {
+            metrics,
+            pretrained: saved.pretrained,
+            step: saved.step,
+            next_group: saved.next_group,
+            statistics: saved.statistics,
+            losses: saved.losses.into_iter().map(|(tag, value)| (tag.into(), value)).collect(),
+            inbox: Inbox::new(saved.early),
+            evaluation_due: saved.evaluation_due,
             evaluation: None,
         }
     }
