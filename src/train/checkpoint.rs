@@ -21,6 +21,8 @@ use crate::task::Task;
 
 /// The first part of the name of a checkpoint made while pretraining.
 const PRETRAIN: &str = "pretrain-";
+/// The first part of the name of a folder that is still being written.
+const UNFINISHED: &str = ".unfinished-";
 /// The folder inside a checkpoint that only resuming needs.
 pub(super) const TRAINING_STATE: &str = "training_state";
 const RUN_FILE: &str = "run.json";
@@ -102,10 +104,14 @@ impl Checkpoints {
         Self { folder: run.join("checkpoints") }
     }
 
-    /// An empty folder to write the checkpoint of `moment` into; what an interrupted save left is removed.
+    /// An empty folder to write the checkpoint of `moment` into; what killed saves left is removed.
     pub(super) fn begin(&self, moment: Moment) -> Result<PathBuf, TrainError> {
-        let unfinished = self.folder.join(format!(".unfinished-{moment}"));
-        remove_folder(&unfinished)?;
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+                remove_folder(&entry.path())?;
+            }
+        }
+        let unfinished = self.folder.join(format!("{UNFINISHED}{moment}"));
         let state = unfinished.join(TRAINING_STATE);
         create_dir_all(&state)?;
         Ok(unfinished)
@@ -122,6 +128,12 @@ impl Checkpoints {
         rename_synced(unfinished, &whole)?;
         self.point_last_to(moment)?;
         self.drop_older(moment)
+    }
+
+    /// Removes the folder from [`Checkpoints::begin`] after a failure.
+    pub(super) fn abandon(&self, unfinished: &Path) {
+        // What failed before is what has to be told; the next save tries again.
+        drop(remove_folder(unfinished));
     }
 
     /// Whether the last checkpoint is that of `moment`.

@@ -461,12 +461,26 @@ impl Sitting<'_> {
             return self.checkpoints.amend(moment, &self.parts(simulation, going)?);
         }
         let folder = self.checkpoints.begin(moment)?;
-        self.learner.tell(ToLearner::Save(folder.clone()));
+        let saved = self.save_into(&folder, simulation, going, moment);
+        if saved.is_err() {
+            self.checkpoints.abandon(&folder);
+        }
+        saved
+    }
+
+    fn save_into(
+        &self,
+        folder: &Path,
+        simulation: &Simulation,
+        going: &mut Going,
+        moment: Moment,
+    ) -> Result<(), TrainError> {
+        self.learner.tell(ToLearner::Save(folder.to_owned()));
         going.inbox.wait(self.learner, |answer| match answer {
             FromLearner::Saved => Ok(()),
             other => Err(other),
         })?;
-        self.checkpoints.commit(&folder, moment, &self.parts(simulation, going)?)
+        self.checkpoints.commit(folder, moment, &self.parts(simulation, going)?)
     }
 
     /// The simulation's side of a checkpoint.
