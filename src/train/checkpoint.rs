@@ -42,6 +42,8 @@ pub(super) struct RunParts {
     pub(super) instances: Vec<InstanceState>,
     /// Episodes that no line of metrics told yet.
     pub(super) statistics: EpisodeStatistics,
+    /// The last evaluation.
+    pub(super) evaluation: Option<EpisodeStatistics>,
     /// The latest losses.
     pub(super) losses: Vec<(String, f64)>,
     /// Whether an evaluation at this step was interrupted and is still to be made.
@@ -57,7 +59,7 @@ impl RunParts {
         if self.instances.len() != instances {
             return Some(format!("it holds {} instances, and the run has {instances}", self.instances.len()));
         }
-        if !self.statistics.are_of(tasks) {
+        if !self.statistics.are_of(tasks) || self.evaluation.as_ref().is_some_and(|last| !last.are_of(tasks)) {
             return Some("its statistics are of other tasks".to_owned());
         }
         let count = groups.len();

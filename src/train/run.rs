@@ -43,7 +43,7 @@ pub struct RunSummary {
     pub finished: bool,
     /// Environment steps done.
     pub step: u64,
-    /// The last evaluation, if there was one in this sitting.
+    /// The last evaluation, if there was one.
     pub evaluation: Option<EpisodeStatistics>,
     /// Where the run lies.
     pub dir: RunDir,
@@ -273,7 +273,7 @@ impl Going {
             losses: saved.losses.into_iter().map(|(tag, value)| (tag.into(), value)).collect(),
             inbox: Inbox::new(saved.early),
             evaluation_due: saved.evaluation_due,
-            evaluation: None,
+            evaluation: saved.evaluation,
         }
     }
 }
@@ -497,6 +497,7 @@ impl Sitting<'_> {
             statistics: going.statistics.clone(),
             losses: going.losses.iter().map(|(tag, value)| (tag.to_owned(), value)).collect(),
             evaluation_due: going.evaluation_due,
+            evaluation: going.evaluation.clone(),
             metrics: going.metrics.state()?,
         })
     }
