@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::agent::{Agent, CarriedPlans};
 use super::checkpoint::{Checkpoints, Moment, RunParts};
-use super::config::{TrainArgs, TrainConfig};
+use super::config::{ConfigError, TrainArgs, TrainConfig};
 use super::demos::RunDemos;
 use super::evaluate::{Evaluation, evaluate};
 use super::inbox::Inbox;
@@ -129,6 +129,16 @@ impl Run {
         };
 
         let step = restored.as_ref().map_or(0, |(saved, _)| saved.step);
+        // A group steps as one, so that a run may end beyond its last step.
+        let beyond = groups.iter().map(Vec::len).max().unwrap_or(1) as u64 - 1;
+        if step > self.config.steps.saturating_add(beyond) {
+            return Err(ConfigError::Conflict(format!(
+                "steps={} lies below what this run has done; type steps={step} or more, or start another run with \
+                 exp_name=NAME",
+                self.config.steps
+            ))
+            .into());
+        }
         let mut progress = Progress::new("steps", self.config.steps, step);
         for note in &self.notes {
             progress.say(note);
