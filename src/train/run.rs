@@ -172,7 +172,8 @@ impl Run {
             Some(saved) => {
                 progress.say(&format!("resuming at step {step}"));
                 let (seed, tensorboard) = (self.config.seed, self.config.tensorboard);
-                let metrics = Metrics::resume(&self.dir, seed, step, tensorboard, &saved.metrics)?;
+                let tell = |sentence: &str| progress.say(sentence);
+                let metrics = Metrics::resume(&self.dir, seed, step, tensorboard, &self.tasks, &saved.metrics, tell)?;
                 Going::resume(saved, metrics)
             }
         };
