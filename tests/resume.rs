@@ -50,8 +50,8 @@ fn start(runs: &Path, further: &[&str]) -> Child {
 
 /// Runs to the end.
 fn finish(runs: &Path, further: &[&str]) {
-    let output = start(runs, further).wait_with_output().expect("the program ends");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let (code, _, talk) = train(runs, further);
+    assert_eq!(code, 0, "{talk}");
 }
 
 fn run_dir(runs: &Path) -> PathBuf {
@@ -233,6 +233,78 @@ fn a_run_with_demonstrations_goes_on_with_the_same_bytes() {
     assert!(names.all(|name| !name.starts_with("pretrain-")), "checkpoints of pretraining are removed after it");
 }
 
+/// Exit code, stdout and stderr of a training.
+fn train(runs: &Path, further: &[&str]) -> (i32, String, String) {
+    let output = start(runs, further).wait_with_output().expect("the program ends");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code().expect("it exits"), text(&output.stdout), text(&output.stderr))
+}
+
+/// The training is refused with this exit code, in one sentence that holds all of `parts`.
+fn refused(runs: &Path, further: &[&str], code: i32, parts: &[&str]) {
+    let (found, _, talk) = train(runs, further);
+    let last = talk.lines().last().unwrap_or_default();
+    assert_eq!(found, code, "{talk}");
+    assert!(parts.iter().all(|part| last.contains(part)) && last.len() < 500, "should say {parts:?}: {talk}");
+}
+
+/// Scores the agent at `path`: exit code and stderr.
+fn eval(path: &Path) -> (i32, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_terrarium"))
+        .args(["eval", "--episodes", "1", "--device", "cpu"])
+        .arg(path)
+        .output()
+        .expect("the program starts");
+    (output.status.code().expect("it exits"), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn a_run_that_cannot_be_carried_on_is_refused_and_left_as_it_is() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let runs = folder.path();
+    let words = ["steps=800", "eval_freq=800", "eval_episodes=4"];
+
+    // Two processes in one run: the second is refused, the first goes on.
+    let mut first = start(runs, &words);
+    wait_for(runs, "step", 200, &mut first);
+    refused(runs, &words, 1, &["another process is training this run", "exp_name=NAME"]);
+    assert!(first.wait().expect("the program ends").success(), "the first was disturbed");
+
+    // A finished run again: its table, once more.
+    let (code, table, talk) = train(runs, &words);
+    assert!(code == 0 && table.contains("pygame-landing"), "{table}{talk}");
+
+    let run = run_dir(runs);
+    let read = |name: &str| fs::read_to_string(run.join(name)).expect("a file of the run");
+    let (config, metrics) = (read("config.ron"), read("metrics.jsonl"));
+    refused(runs, &["steps=300", "eval_freq=800"], 2, &["steps=300", "steps=800 or more"]);
+    assert_eq!((&read("config.ron"), &read("metrics.jsonl")), (&config, &metrics));
+
+    // Other settings than those of the checkpoint.
+    fs::write(run.join("config.ron"), config.replace("num_envs: 4", "num_envs: 6")).expect("it is changed");
+    refused(runs, &["steps=800", "num_envs=6"], 1, &["run.json", "4 instances", "checkpoints/400 is taken"]);
+    fs::write(run.join("config.ron"), &config).expect("it is restored");
+
+    // Tasks that are not those of the weights.
+    let card = run.join("checkpoints/800/agent.json");
+    let text = read("checkpoints/800/agent.json");
+    for (other, part) in [("pygame-landing\", \"pygame-pong", "3 tasks"), ("pygame-pong", "other widths"), ("x", "x")] {
+        fs::write(&card, text.replace("pygame-landing", other)).expect("it is changed");
+        let (code, talk) = eval(&run);
+        assert!(code == 1 && talk.contains("agent.json") && talk.contains(part), "{talk}");
+    }
+    fs::write(&card, text).expect("it is restored");
+
+    // Nothing left that training needs: the agent still serves.
+    for step in ["400", "800"] {
+        fs::remove_dir_all(run.join("checkpoints").join(step).join("training_state")).expect("it is there");
+    }
+    refused(runs, &words, 1, &["checkpoints/800", "exp_name=NAME"]);
+    assert_eq!((&read("config.ron"), &read("metrics.jsonl")), (&config, &metrics));
+    let (code, talk) = eval(&run);
+    assert!(code == 0 && talk.contains("of step 800"), "{talk}");
+}
+
 #[test]
 fn a_damaged_checkpoint_is_named_and_an_earlier_one_still_serves() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -241,19 +313,12 @@ fn a_damaged_checkpoint_is_named_and_an_earlier_one_still_serves() {
     let model = last.join("model.safetensors");
     let whole = fs::read(&model).expect("the checkpoint is there");
     fs::write(&model, &whole[..whole.len() / 2]).expect("the checkpoint can be cut");
-    let eval = |path: &Path| {
-        let output = Command::new(env!("CARGO_BIN_EXE_terrarium"))
-            .args(["eval", "--episodes", "1", "--device", "cpu"])
-            .arg(path)
-            .output()
-            .expect("the program starts");
-        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
-    };
     let (code, talk) = eval(&last);
-    assert_eq!(code, Some(1), "{talk}");
+    assert_eq!(code, 1, "{talk}");
     assert!(talk.contains("model.safetensors") && talk.lines().last().is_some_and(|line| line.len() < 400), "{talk}");
+    refused(folder.path(), &[], 1, &["model.safetensors is damaged", "checkpoints/2800 is taken"]);
     let (code, talk) = eval(&run_dir(folder.path()).join("checkpoints/2800"));
-    assert_eq!(code, Some(0), "{talk}");
+    assert_eq!(code, 0, "{talk}");
     let (code, talk) = eval(&folder.path().join("nothing"));
-    assert_eq!(code, Some(2), "{talk}");
+    assert_eq!(code, 2, "{talk}");
 }

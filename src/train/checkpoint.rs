@@ -177,7 +177,10 @@ impl Checkpoints {
     }
 
     /// `problem`, for which the run cannot be carried on from `checkpoint`, with what to do about it.
-    pub(super) fn explain(&self, checkpoint: &Path, problem: &TrainError) -> TrainError {
+    pub(super) fn explain(&self, checkpoint: &Path, problem: TrainError) -> TrainError {
+        if matches!(problem, TrainError::CannotGoOn(_)) {
+            return problem;
+        }
         let run_file = Path::new(TRAINING_STATE).join(RUN_FILE);
         let name = checkpoint.file_name().unwrap_or_default();
         let mut others = self.all().into_iter().filter(|other| other.file_name() != Some(name));
@@ -230,5 +233,80 @@ fn remove_folder(path: &Path) -> Result<(), TrainError> {
             Err(FileError::new("remove the directory", path, problem).into())
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A run of two groups without instances, after a step.
+    fn parts() -> RunParts {
+        RunParts {
+            pretrained: 0,
+            step: 4,
+            next_group: 1,
+            early: [Early::Actions(1, Vec::new()), Early::Losses(Vec::new()), Early::Actions(0, Vec::new())].into(),
+            instances: Vec::new(),
+            statistics: EpisodeStatistics::new(&[]),
+            evaluation: None,
+            losses: Vec::new(),
+            evaluation_due: false,
+            metrics: MetricsState::default(),
+        }
+    }
+
+    #[test]
+    fn a_state_that_would_stop_its_run_is_told() {
+        let check = |parts: RunParts, problem: Option<&str>| {
+            let found = parts.misfit(&[], &[Vec::new(), Vec::new()]);
+            assert_eq!(found.is_some(), problem.is_some(), "{found:?}");
+            assert!(found.unwrap_or_default().contains(problem.unwrap_or_default()));
+        };
+        check(parts(), None);
+        check(RunParts { step: 0, early: VecDeque::new(), ..parts() }, None);
+        check(RunParts { next_group: 2, ..parts() }, Some("group 2"));
+        check(RunParts { next_group: 0, ..parts() }, Some("next actions"));
+        check(RunParts { early: VecDeque::new(), ..parts() }, Some("next actions"));
+        check(
+            RunParts { early: [Early::Actions(1, vec![[0.0; crate::sim::ACTION_DIM]])].into(), ..parts() },
+            Some("next actions"),
+        );
+    }
+
+    #[test]
+    fn what_killed_saves_left_is_removed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let checkpoints = Checkpoints::new(folder.path());
+        let killed = checkpoints.begin(Moment::Step(4)).expect("begins");
+        let failed = checkpoints.begin(Moment::Step(8)).expect("begins");
+        assert!(!killed.exists() && failed.join(TRAINING_STATE).is_dir());
+        checkpoints.abandon(&failed);
+        assert!(!failed.exists() && checkpoints.all().is_empty());
+    }
+
+    #[test]
+    fn a_checkpoint_is_saved_read_and_replaced_by_an_earlier_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let checkpoints = Checkpoints::new(folder.path());
+        for step in [4, 8] {
+            let unfinished = checkpoints.begin(Moment::Step(step)).expect("begins");
+            checkpoints.commit(&unfinished, Moment::Step(step), &RunParts { step, ..parts() }).expect("commits");
+        }
+        let last = checkpoints.last().expect("two were saved");
+        assert!(checkpoints.is_last(Moment::Step(8)) && !checkpoints.is_last(Moment::Step(4)));
+        checkpoints.amend(Moment::Step(8), &RunParts { step: 8, pretrained: 5, ..parts() }).expect("amends");
+        let groups = [Vec::new(), Vec::new()];
+        assert_eq!(Checkpoints::read(&last, &[], &groups).expect("reads").pretrained, 5);
+
+        fs::write(last.join(TRAINING_STATE).join(RUN_FILE), "{}").expect("is damaged");
+        let advice = |checkpoint: &Path| {
+            let problem = Checkpoints::read(checkpoint, &[], &[]).err().expect("does not fit");
+            checkpoints.explain(checkpoint, problem).to_string()
+        };
+        assert!(advice(&last).contains("checkpoints/4 is taken"), "{}", advice(&last));
+        fs::remove_dir_all(&last).expect("is there");
+        let last = checkpoints.last().expect("one is left");
+        assert!(last.ends_with("4") && advice(&last).contains("exp_name=NAME"), "{}", advice(&last));
     }
 }

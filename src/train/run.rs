@@ -23,7 +23,7 @@ use super::{RunDir, TrainError, gather, setup, start};
 use crate::data::{Replay, SampleBuffers};
 use crate::env::{Simulation, SimulationConfig, restore_instance, save_instance};
 use crate::newt::{Newt, SeededNoise};
-use crate::sim::{ACTION_DIM, Ending, Group, ObservationMode, Purpose, Seed};
+use crate::sim::{Ending, Group, ObservationMode, Purpose, Seed};
 use crate::task::{Registry, Task, TaskSet};
 
 /// Updates between two reports of losses.
@@ -124,7 +124,7 @@ impl Run {
             Some(checkpoint) => {
                 let demos = if self.config.use_demos { Some(RunDemos::kept(&self.dir)?) } else { None };
                 let restored = self.restore(checkpoint, &groups, demos, &mut simulation, device);
-                Some(restored.map_err(|problem| checkpoints.explain(checkpoint, &problem))?)
+                Some(restored.map_err(|problem| checkpoints.explain(checkpoint, problem))?)
             }
         };
 

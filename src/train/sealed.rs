@@ -44,7 +44,9 @@ pub(super) fn read_sealed<T: DeserializeOwned>(path: &Path) -> Result<T, TrainEr
     let (text, seal) = bytes.split_at(bytes.iter().position(|&byte| byte == b'\n').unwrap_or(bytes.len()));
     let stamp: Stamp = serde_json::from_slice(text).map_err(|problem| damaged(problem.to_string()))?;
     if stamp.version != VERSION {
-        return Err(damaged(format!("it has version {}, this program reads version {VERSION}", stamp.version)));
+        let found = stamp.version;
+        let problem = format!("{} has version {found}, and this program reads version {VERSION}", path.display());
+        return Err(TrainError::CannotGoOn(problem));
     }
     if seal != format!("\n{:08x}\n", crc32c::crc32c(text)).as_bytes() {
         return Err(damaged("its checksum differs".to_owned()));
