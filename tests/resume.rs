@@ -50,8 +50,8 @@ fn start(runs: &Path, further: &[&str]) -> Child {
 
 /// Runs to the end.
 fn finish(runs: &Path, further: &[&str]) {
-    let output = start(runs, further).wait_with_output().expect("the program ends");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let (code, _, talk) = train(runs, further);
+    assert_eq!(code, 0, "{talk}");
 }
 
 fn run_dir(runs: &Path) -> PathBuf {
@@ -138,6 +138,58 @@ fn an_interrupted_a_killed_and_an_untouched_run_end_with_the_same_bytes() {
     assert!(model(&threaded) == model(&untouched), "the number of threads changed the model");
 }
 
+/// Waits until `ready`, while the run goes on.
+fn wait_until(ready: impl Fn() -> bool, child: &mut Child) {
+    let started = Instant::now();
+    while !ready() {
+        assert!(child.try_wait().expect("the program is ours").is_none(), "the run ended early");
+        assert!(started.elapsed() < Duration::from_secs(300), "nothing within five minutes");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Whether the metrics have a `tag` of exactly `step`.
+fn has_line(runs: &Path, tag: &str, step: u64) -> bool {
+    timeless_metrics(runs).iter().any(|line| line[tag].as_u64() == Some(step))
+}
+
+#[test]
+fn an_interrupted_evaluation_is_made_when_the_run_goes_on() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let words = ["eval_episodes=8", "steps=1_600", "eval_freq=1_200", "save_freq=1_000"];
+    let untouched = folder.path().join("untouched");
+    finish(&untouched, &words);
+
+    // Before the first step there is nothing to save; the run starts afresh, here with another setting.
+    let interrupted = folder.path().join("interrupted");
+    let mut child = start(&interrupted, &[&words[..], &["batch_size=8"]].concat());
+    wait_until(|| run_dir(&interrupted).join("metrics.jsonl").exists(), &mut child);
+    signal(&child, "-INT");
+    let output = child.wait_with_output().expect("the program ends");
+    let talk = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && talk.contains("starts afresh"), "{talk}");
+    assert!(!run_dir(&interrupted).join("checkpoints").exists(), "nothing was learned, and yet saved");
+
+    // One on the way, and the last. The line of training at its step is written before it.
+    for (name, step) in [("-INT", 1_200), ("-TERM", 1_600)] {
+        let mut child = start(&interrupted, &words);
+        wait_for(&interrupted, "train/step", step, &mut child);
+        std::thread::sleep(Duration::from_millis(300));
+        signal(&child, name);
+        let output = child.wait_with_output().expect("the program ends");
+        let talk = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && talk.contains("the same command carries on"), "{talk}");
+        assert!(!has_line(&interrupted, "eval/step", step), "the evaluation was over before the interrupt");
+        let last = fs::canonicalize(run_dir(&interrupted).join("checkpoints/last")).expect("the run was saved");
+        assert!(last.ends_with(step.to_string()), "{}", last.display());
+    }
+    finish(&interrupted, &words);
+    assert!(model(&interrupted) == model(&untouched), "an interrupted run learned another model");
+    assert_eq!(timeless_metrics(&interrupted), timeless_metrics(&untouched));
+    let results = |runs| fs::read_to_string(run_dir(runs).join("results.csv")).expect("the run left its results");
+    assert_eq!(results(&interrupted), results(&untouched));
+}
+
 /// Adds episodes of random actions to the dataset at `data`.
 fn record(data: &Path, seed: u32) {
     for task in ["pygame-reacher-easy", "pygame-landing"] {
@@ -181,6 +233,78 @@ fn a_run_with_demonstrations_goes_on_with_the_same_bytes() {
     assert!(names.all(|name| !name.starts_with("pretrain-")), "checkpoints of pretraining are removed after it");
 }
 
+/// Exit code, stdout and stderr of a training.
+fn train(runs: &Path, further: &[&str]) -> (i32, String, String) {
+    let output = start(runs, further).wait_with_output().expect("the program ends");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code().expect("it exits"), text(&output.stdout), text(&output.stderr))
+}
+
+/// The training is refused with this exit code, in one sentence that holds all of `parts`.
+fn refused(runs: &Path, further: &[&str], code: i32, parts: &[&str]) {
+    let (found, _, talk) = train(runs, further);
+    let last = talk.lines().last().unwrap_or_default();
+    assert_eq!(found, code, "{talk}");
+    assert!(parts.iter().all(|part| last.contains(part)) && last.len() < 500, "should say {parts:?}: {talk}");
+}
+
+/// Scores the agent at `path`: exit code and stderr.
+fn eval(path: &Path) -> (i32, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_terrarium"))
+        .args(["eval", "--episodes", "1", "--device", "cpu"])
+        .arg(path)
+        .output()
+        .expect("the program starts");
+    (output.status.code().expect("it exits"), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn a_run_that_cannot_be_carried_on_is_refused_and_left_as_it_is() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let runs = folder.path();
+    let words = ["steps=800", "eval_freq=800", "eval_episodes=4"];
+
+    // Two processes in one run: the second is refused, the first goes on.
+    let mut first = start(runs, &words);
+    wait_for(runs, "step", 200, &mut first);
+    refused(runs, &words, 1, &["another process is training this run", "exp_name=NAME"]);
+    assert!(first.wait().expect("the program ends").success(), "the first was disturbed");
+
+    // A finished run again: its table, once more.
+    let (code, table, talk) = train(runs, &words);
+    assert!(code == 0 && table.contains("pygame-landing"), "{table}{talk}");
+
+    let run = run_dir(runs);
+    let read = |name: &str| fs::read_to_string(run.join(name)).expect("a file of the run");
+    let (config, metrics) = (read("config.ron"), read("metrics.jsonl"));
+    refused(runs, &["steps=300", "eval_freq=800"], 2, &["steps=300", "steps=800 or more"]);
+    assert_eq!((&read("config.ron"), &read("metrics.jsonl")), (&config, &metrics));
+
+    // Other settings than those of the checkpoint.
+    fs::write(run.join("config.ron"), config.replace("num_envs: 4", "num_envs: 6")).expect("it is changed");
+    refused(runs, &["steps=800", "num_envs=6"], 1, &["run.json", "4 instances", "checkpoints/400 is taken"]);
+    fs::write(run.join("config.ron"), &config).expect("it is restored");
+
+    // Tasks that are not those of the weights.
+    let card = run.join("checkpoints/800/agent.json");
+    let text = read("checkpoints/800/agent.json");
+    for (other, part) in [("pygame-landing\", \"pygame-pong", "3 tasks"), ("pygame-pong", "other widths"), ("x", "x")] {
+        fs::write(&card, text.replace("pygame-landing", other)).expect("it is changed");
+        let (code, talk) = eval(&run);
+        assert!(code == 1 && talk.contains("agent.json") && talk.contains(part), "{talk}");
+    }
+    fs::write(&card, text).expect("it is restored");
+
+    // Nothing left that training needs: the agent still serves.
+    for step in ["400", "800"] {
+        fs::remove_dir_all(run.join("checkpoints").join(step).join("training_state")).expect("it is there");
+    }
+    refused(runs, &words, 1, &["checkpoints/800", "exp_name=NAME"]);
+    assert_eq!((&read("config.ron"), &read("metrics.jsonl")), (&config, &metrics));
+    let (code, talk) = eval(&run);
+    assert!(code == 0 && talk.contains("of step 800"), "{talk}");
+}
+
 #[test]
 fn a_damaged_checkpoint_is_named_and_an_earlier_one_still_serves() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -189,19 +313,12 @@ fn a_damaged_checkpoint_is_named_and_an_earlier_one_still_serves() {
     let model = last.join("model.safetensors");
     let whole = fs::read(&model).expect("the checkpoint is there");
     fs::write(&model, &whole[..whole.len() / 2]).expect("the checkpoint can be cut");
-    let eval = |path: &Path| {
-        let output = Command::new(env!("CARGO_BIN_EXE_terrarium"))
-            .args(["eval", "--episodes", "1", "--device", "cpu"])
-            .arg(path)
-            .output()
-            .expect("the program starts");
-        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
-    };
     let (code, talk) = eval(&last);
-    assert_eq!(code, Some(1), "{talk}");
+    assert_eq!(code, 1, "{talk}");
     assert!(talk.contains("model.safetensors") && talk.lines().last().is_some_and(|line| line.len() < 400), "{talk}");
+    refused(folder.path(), &[], 1, &["model.safetensors is damaged", "checkpoints/2800 is taken"]);
     let (code, talk) = eval(&run_dir(folder.path()).join("checkpoints/2800"));
-    assert_eq!(code, Some(0), "{talk}");
+    assert_eq!(code, 0, "{talk}");
     let (code, talk) = eval(&folder.path().join("nothing"));
-    assert_eq!(code, Some(2), "{talk}");
+    assert_eq!(code, 2, "{talk}");
 }

@@ -28,7 +28,7 @@ const ARROWS: &[(&str, &[&str], &[&str])] = &[
     ("sim", &["sim", "task"], &["tch"]),
     ("paint", &["paint"], &["tch", "bevy"]),
     ("env", &["env", "sim", "paint", "task"], &["tch"]),
-    ("newt", &["newt"], &["bevy"]),
+    ("newt", &["newt", "files"], &["bevy"]),
     ("data", &["data", "files"], &["bevy", "tch"]),
     ("encode", &["encode", "files", "task"], &["bevy"]),
     ("train", &["train", "newt", "data", "encode", "sim", "env", "task", "files"], &["bevy"]),

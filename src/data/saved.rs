@@ -19,7 +19,7 @@ pub enum ReplayError {
     #[error(transparent)]
     File(#[from] FileError),
     /// The file is not what was written.
-    #[error("the replay buffer's file is damaged ({problem}); remove its checkpoint and an earlier one is taken: {}", path.display())]
+    #[error("{} is damaged ({problem})", path.display())]
     Damaged {
         /// What is wrong.
         problem: String,

@@ -188,6 +188,21 @@ impl Newt {
         self.device
     }
 
+    /// How many tasks it knows.
+    pub fn n_tasks(&self) -> usize {
+        self.tables.discounts.len()
+    }
+
+    /// How many entries the actions of a task have.
+    ///
+    /// # Panics
+    ///
+    /// When there is no task of that number.
+    pub fn action_width(&self, task: usize) -> usize {
+        let width = self.config.model.action_dim as usize;
+        self.tables.action_masks[task * width..][..width].iter().filter(|&&entry| entry > 0.0).count()
+    }
+
     /// The discount of a task.
     ///
     /// # Panics

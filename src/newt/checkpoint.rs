@@ -1,12 +1,12 @@
 //! Saving and restoring an agent.
 //!
-//! `model.safetensors` holds the weights under the reference's names, and in its header the format's version and the
-//! config; `training_state/optimizer.safetensors` holds what learning needs besides. Files are written aside and renamed,
-//! so an interrupted save leaves the files before it.
+//! `model.safetensors` holds the weights under the reference's names, and in its header the format's version, the config
+//! and a checksum; `training_state/optimizer.safetensors` holds what learning needs besides. Files are written aside and
+//! renamed, so an interrupted save leaves the files before it.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File};
+use std::io::{Error, Write};
 use std::path::{Path, PathBuf};
 
 use safetensors::tensor::{Dtype, SafeTensors, View};
@@ -14,21 +14,15 @@ use tch::{Device, Kind, Tensor};
 
 use super::agent::{BuildError, Newt, TaskTables};
 use super::config::Config;
+use crate::files::{FileError, read, write_atomic_with};
 
 /// Why a checkpoint cannot be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
     /// The file system refuses.
-    #[error("cannot {action} {path}: {source}")]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// The file is cut off or no safetensors file at all.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The file is cut off, changed, or no safetensors file at all.
     #[error("{path} is damaged or no checkpoint ({reason}); use an earlier checkpoint")]
     Damaged {
         /// The file.
@@ -79,9 +73,11 @@ pub enum CheckpointError {
 }
 
 /// Version of both files' layout.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 /// The entry of the files' metadata that holds ours.
 const HEADER: &str = "terrarium";
+/// Among our entries, CRC-32C of the others and of all tensors.
+const CHECKSUM: &str = "checksum";
 const MODEL_FILE: &str = "model.safetensors";
 const STATE_FILE: &str = "training_state/optimizer.safetensors";
 
@@ -90,7 +86,7 @@ impl Newt {
     ///
     /// # Errors
     ///
-    /// [`CheckpointError::Io`]; files of an earlier save are whole then.
+    /// [`CheckpointError::File`]; files of an earlier save are whole then.
     ///
     /// # Panics
     ///
@@ -214,10 +210,10 @@ struct Checkpoint<'a> {
 impl<'a> Checkpoint<'a> {
     fn parse(path: &'a Path, bytes: &'a [u8]) -> Result<Self, CheckpointError> {
         let damaged = |reason: String| CheckpointError::Damaged { path: path.to_owned(), reason };
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| damaged(e.to_string()))?;
+        let (header_bytes, header) = SafeTensors::read_metadata(bytes).map_err(|e| damaged(e.to_string()))?;
         let tensors = SafeTensors::deserialize(bytes).map_err(|e| damaged(e.to_string()))?;
         let entries = header.metadata().as_ref().and_then(|metadata| metadata.get(HEADER));
-        let metadata: BTreeMap<String, String> = entries
+        let mut metadata: BTreeMap<String, String> = entries
             .map(|entries| {
                 serde_json::from_str(entries).map_err(|e| damaged(format!("its header cannot be read: {e}")))
             })
@@ -226,6 +222,11 @@ impl<'a> Checkpoint<'a> {
         let found = metadata.get("version").cloned().unwrap_or_else(|| "none".to_owned());
         if found != VERSION {
             return Err(CheckpointError::Version { path: path.to_owned(), found, expected: VERSION });
+        }
+        let found = metadata.remove(CHECKSUM);
+        // The tensors lie behind the header and the number of its bytes.
+        if found != Some(checksum(&metadata, [&bytes[size_of::<u64>() + header_bytes..]])) {
+            return Err(damaged("its checksum differs".to_owned()));
         }
         Ok(Self { path, metadata, tensors })
     }
@@ -252,18 +253,25 @@ impl<'a> Checkpoint<'a> {
                 expected: format!("{size:?} F32"),
             });
         }
+        if view.data().as_chunks::<4>().0.iter().any(|&bytes| !f32::from_le_bytes(bytes).is_finite()) {
+            let reason = format!("tensor {name} holds numbers that are not finite");
+            return Err(CheckpointError::Damaged { path: self.path.to_owned(), reason });
+        }
         Ok(Tensor::from_data_size(view.data(), size, Kind::Float))
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, CheckpointError> {
-    fs::read(path).map_err(|source| CheckpointError::Io { action: "read", path: path.to_owned(), source })
+/// What tells that a file's entries and tensors are those that were written.
+fn checksum<'a>(entries: &BTreeMap<String, String>, tensors: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let entries = serde_json::to_vec(entries).expect("a map of texts is JSON");
+    let sum = tensors.into_iter().fold(crc32c::crc32c(&entries), crc32c::crc32c_append);
+    format!("{sum:08x}")
 }
 
 /// A float32 tensor as safetensors wants it.
 struct Floats {
     shape: Vec<usize>,
-    values: Vec<f32>,
+    bytes: Vec<u8>,
 }
 
 impl View for Floats {
@@ -276,49 +284,43 @@ impl View for Floats {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Owned(self.values.iter().flat_map(|v| v.to_le_bytes()).collect())
+        Cow::Borrowed(&self.bytes)
     }
 
     fn data_len(&self) -> usize {
-        self.values.len() * 4
+        self.bytes.len()
     }
 }
 
-/// Writes a file beside `path`, syncs it and renames it there.
+/// Writes a file; it is whole or not there.
 fn write<const N: usize>(
     path: &Path,
     tensors: Vec<(String, Tensor)>,
     header: [(&str, String); N],
 ) -> Result<(), CheckpointError> {
-    let tensors = tensors.into_iter().map(|(name, t)| {
-        let shape = t.size().iter().map(|&n| n as usize).collect();
-        let values = Vec::try_from(t.to_device(Device::Cpu).flatten(0, -1)).expect("a vector of floats");
-        (name, Floats { shape, values })
-    });
+    let floats = |tensor: Tensor| {
+        let shape = tensor.size().iter().map(|&n| n as usize).collect();
+        let values: Vec<f32> = tensor.to_device(Device::Cpu).flatten(0, -1).try_into().expect("a vector of floats");
+        Floats { shape, bytes: values.iter().flat_map(|value| value.to_le_bytes()).collect() }
+    };
+    // By name, as the format lays tensors of one kind of number.
+    let tensors: BTreeMap<String, Floats> = tensors.into_iter().map(|(name, tensor)| (name, floats(tensor))).collect();
     // One entry of sorted keys: several would be written in the order of a hash map, and equal agents in unequal bytes.
-    let mut entries: BTreeMap<&str, String> = header.into_iter().collect();
-    entries.insert("version", VERSION.to_owned());
+    let mut entries: BTreeMap<String, String> = header.map(|(key, value)| (key.to_owned(), value)).into();
+    entries.insert("version".to_owned(), VERSION.to_owned());
+    entries.insert(CHECKSUM.to_owned(), checksum(&entries, tensors.values().map(|floats| &floats.bytes[..])));
     let entries = serde_json::to_string(&entries).expect("a map of texts is JSON");
     let metadata = HashMap::from([(HEADER.to_owned(), entries)]);
-
-    let failed = |action, source| CheckpointError::Io { action, path: path.to_owned(), source };
-    let dir = path.parent().expect("a file in a folder");
-    fs::create_dir_all(dir).map_err(|e| failed("make the folder of", e))?;
-    let aside = path.with_extension("partial");
-    let save = || -> std::io::Result<()> {
-        safetensors::serialize_to_file(tensors, Some(metadata), &aside).map_err(std::io::Error::other)?;
-        File::open(&aside)?.sync_all()?;
-        fs::rename(&aside, path)?;
-        File::open(dir)?.sync_all()
-    };
-    save().map_err(|e| {
-        let _ = fs::remove_file(&aside); // the error that matters is the first
-        failed("write", e)
-    })
+    write_atomic_with(path, |file| {
+        file.write_all(&safetensors::serialize(tensors, Some(metadata)).map_err(Error::other)?)
+    })?;
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::newt::{Batch, ModelConfig, SeededNoise};
 
@@ -389,14 +391,16 @@ mod tests {
         fs::write(&path, &whole[..5]).expect("written");
         assert!(message(dir.path()).contains("damaged"), "{}", message(dir.path()));
 
-        // The header says another width than the tensors have; same length, so that offsets stay right.
+        // One bit of a weight, and one digit of the config.
         let text = String::from_utf8_lossy(&whole[8..]).into_owned();
         let at = 8 + text.find("mlp_dim").expect("the config is in the header");
-        let digits = at + whole[at..].windows(2).position(|w| w == b"16").expect("its value");
-        let mut other = whole.clone();
-        other[digits + 1] = b'8';
-        fs::write(&path, &other).expect("written");
-        assert!(message(dir.path()).contains("another model"), "{}", message(dir.path()));
+        let digit = at + whole[at..].windows(2).position(|w| w == b"16").expect("its value");
+        for (at, bit) in [(whole.len() - 100, 4), (digit, 1)] {
+            let mut other = whole.clone();
+            other[at] ^= bit;
+            fs::write(&path, &other).expect("written");
+            assert!(message(dir.path()).contains("checksum"), "{}", message(dir.path()));
+        }
 
         let mark = r#"version\":\""#;
         let at = 8 + text.find(mark).expect("the version is in the header") + mark.len();
@@ -404,6 +408,19 @@ mod tests {
         other[at] = b'7';
         fs::write(&path, &other).expect("written");
         assert!(message(dir.path()).contains("version 7"), "{}", message(dir.path()));
+
+        // The header says another width than the tensors have.
+        let mut other = small_agent();
+        other.config.model.mlp_dim = 18;
+        other.save(dir.path()).expect("saved");
+        assert!(message(dir.path()).contains("another model"), "{}", message(dir.path()));
+
+        let other = small_agent();
+        tch::no_grad(|| {
+            let _ = other.model.fields()[0].parts[0].shallow_clone().fill_(f64::NAN);
+        });
+        other.save(dir.path()).expect("saved");
+        assert!(message(dir.path()).contains("not finite"), "{}", message(dir.path()));
 
         fs::write(&path, &whole).expect("written");
         fs::remove_file(dir.path().join(STATE_FILE)).expect("removed");

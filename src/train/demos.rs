@@ -64,9 +64,9 @@ impl RunDemos {
     ///
     /// # Errors
     ///
-    /// [`TrainError::Replay`] when that cannot be read.
+    /// [`TrainError::CannotGoOn`] when that cannot be read.
     pub(super) fn kept(run: &RunDir) -> Result<Replay, TrainError> {
-        Ok(Replay::load(&run.demonstrations())?)
+        Replay::load(&run.demonstrations()).map_err(|problem| TrainError::CannotGoOn(problem.to_string()))
     }
 }
 

@@ -55,8 +55,22 @@ pub enum TrainError {
     /// A file.
     #[error(transparent)]
     File(#[from] FileError),
+    /// A run that was started but cannot go on; why.
+    #[error("this run cannot be carried on: {0}; start another run with exp_name=NAME")]
+    CannotGoOn(String),
+    /// A checkpoint that a run cannot be carried on from.
+    #[error("{problem} ({advice})")]
+    Restore {
+        /// What is wrong with it, and where.
+        problem: String,
+        /// What to do.
+        advice: String,
+    },
+    /// A run that is being trained already.
+    #[error("another process is training this run; wait for it, or start another run with exp_name=NAME: {}", .0.display())]
+    Busy(PathBuf),
     /// A part of a checkpoint that is not what it should be.
-    #[error("{problem}; remove this checkpoint and an earlier one is taken: {}", path.display())]
+    #[error("{} is damaged or does not fit ({problem}); use an earlier checkpoint", path.display())]
     Checkpoint {
         /// What is wrong.
         problem: String,

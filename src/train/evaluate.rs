@@ -1,12 +1,13 @@
 //! Evaluation: fresh instances, the agent as it stands, no exploration.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::config::TrainConfig;
-use super::gather;
+use super::inbox::Inbox;
 use super::learner::{Acting, FromLearner, LearnerHandle, ToLearner};
 use super::metrics::{EpisodeResult, EpisodeStatistics};
-use super::{TrainError, run::Inbox};
+use super::{TrainError, gather};
 use crate::env::{Simulation, SimulationConfig};
 use crate::sim::{Ending, Group, ObservationMode, Purpose, Seed};
 use crate::task::Task;
@@ -23,6 +24,8 @@ pub(super) struct Evaluation {
 }
 
 /// Runs as many instances as the training does, each for the same number of episodes from the same starts every time.
+///
+/// None as soon as `interrupt` is set. Nothing of the run is touched, so it can be made anew from its beginning.
 pub(super) fn evaluate(
     evaluation: Evaluation,
     config: &TrainConfig,
@@ -30,7 +33,8 @@ pub(super) fn evaluate(
     instances: &[u16],
     learner: &LearnerHandle,
     inbox: &mut Inbox,
-) -> Result<EpisodeStatistics, TrainError> {
+    interrupt: &AtomicBool,
+) -> Result<Option<EpisodeStatistics>, TrainError> {
     let seed = Seed::new(Seed::new(config.seed).derive(Purpose::Evaluate, 0));
     let mut simulation = Simulation::new(&SimulationConfig {
         tasks: Arc::clone(tasks),
@@ -48,7 +52,10 @@ pub(super) fn evaluate(
     loop {
         let active: Vec<usize> = slots.iter().copied().filter(|&slot| left[slot] > 0).collect();
         if active.is_empty() {
-            return Ok(statistics);
+            return Ok(Some(statistics));
+        }
+        if interrupt.load(Ordering::Relaxed) {
+            return Ok(None);
         }
         let rows = gather::plan_rows(&simulation, &active, stepped);
         learner.tell(ToLearner::Evaluate { rows, acting: evaluation.acting, begin: begin.take() });

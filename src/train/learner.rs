@@ -165,6 +165,19 @@ impl LearnerHandle {
         let _ = self.messages.send(message);
     }
 
+    /// Waits for the next answer.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Learner`] when the thread has failed.
+    pub(super) fn answer(&self) -> Result<FromLearner, TrainError> {
+        match self.answers.recv() {
+            Ok(FromLearner::Failed(problem)) => Err(TrainError::Learner(problem)),
+            Ok(answer) => Ok(answer),
+            Err(_) => Err(TrainError::Learner("the learner's thread ended without a word".to_owned())),
+        }
+    }
+
     /// Ends the thread after the messages sent so far.
     pub fn stop(mut self) {
         let (closed, _) = bounded(0);

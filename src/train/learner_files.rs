@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::TrainError;
 use super::checkpoint::TRAINING_STATE;
 use super::config::TrainConfig;
-use super::demos::RunDemos;
 use super::learner::{Learner, LearnerState};
 use super::saved_agent::AgentCard;
-use super::{RunDir, TrainError};
+use super::sealed::{read_sealed, write_sealed};
+use super::setup::model_config;
 use crate::data::Replay;
-use crate::files::{read, write_atomic};
 use crate::newt::Newt;
 use crate::task::Task;
 
@@ -32,28 +32,28 @@ impl Learner {
         self.agent.newt().save(checkpoint)?;
         self.replay.save(&folder.join(REPLAY_FILE))?;
         let saved = Saved { state: self.state.clone(), plans: self.plans.to_vec() };
-        let text = serde_json::to_vec(&saved).expect("a learner's state is plain data");
-        write_atomic(&folder.join(LEARNER_FILE), &text)?;
+        write_sealed(&folder.join(LEARNER_FILE), &saved)?;
         AgentCard { step: self.step, ..self.card.clone() }.write(checkpoint)
     }
 
     /// Reads a learner that goes on as the saved one would have.
     pub(super) fn load(
         checkpoint: &Path,
-        run: &RunDir,
         config: &TrainConfig,
         tasks: &Arc<[Task]>,
-        slots: usize,
+        demos: Option<Replay>,
         device: tch::Device,
     ) -> Result<Self, TrainError> {
         let folder = checkpoint.join(TRAINING_STATE);
         let path = folder.join(LEARNER_FILE);
         let damaged = |problem: String| TrainError::Checkpoint { problem, path: path.clone() };
-        let saved: Saved = serde_json::from_slice(&read(&path)?).map_err(|problem| damaged(problem.to_string()))?;
+        let saved: Saved = read_sealed(&path)?;
         let newt = Newt::load(checkpoint, device)?;
+        if newt.config().model != model_config(config, tasks).model || newt.n_tasks() != tasks.len() {
+            return Err(damaged("its model is not the one that the run's settings describe".to_owned()));
+        }
         let replay = Replay::load(&folder.join(REPLAY_FILE))?;
-        let demos = if config.use_demos { Some(RunDemos::kept(run)?) } else { None };
-        let mut learner = Self::assemble(newt, replay, demos, saved.state, config, tasks, slots);
+        let mut learner = Self::assemble(newt, replay, demos, saved.state, config, tasks, config.num_envs);
         if !learner.plans.restore(&saved.plans) {
             return Err(damaged("its plans do not fit the run's environments".to_owned()));
         }

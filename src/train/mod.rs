@@ -19,6 +19,8 @@ mod evaluate;
 #[cfg(feature = "learn")]
 mod gather;
 #[cfg(feature = "learn")]
+mod inbox;
+#[cfg(feature = "learn")]
 mod learner;
 #[cfg(feature = "learn")]
 mod learner_files;
@@ -36,7 +38,11 @@ pub mod report;
 mod run;
 mod run_dir;
 #[cfg(feature = "learn")]
+mod run_lock;
+#[cfg(feature = "learn")]
 mod saved_agent;
+#[cfg(feature = "learn")]
+mod sealed;
 #[cfg(feature = "learn")]
 mod setup;
 #[cfg(feature = "learn")]

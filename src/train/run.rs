@@ -1,26 +1,29 @@
 //! A training run: instances step in groups, the learner answers, metrics and checkpoints are written.
 //!
 //! The order of messages to the learner is fixed by the run's settings alone. An interrupt only decides after which
-//! step the run is saved, so stopping and resuming changes nothing.
+//! step the run is saved, so stopping and resuming changes nothing. One that comes during an evaluation leaves it due: the
+//! resumed run makes it first.
 
-use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::agent::{Agent, CarriedPlans};
 use super::checkpoint::{Checkpoints, Moment, RunParts};
-use super::config::{TrainArgs, TrainConfig};
+use super::config::{ConfigError, TrainArgs, TrainConfig};
 use super::demos::RunDemos;
 use super::evaluate::{Evaluation, evaluate};
+use super::inbox::Inbox;
 use super::learner::{Acting, FromLearner, Learner, LearnerConfig, LearnerHandle, LearnerState, ToLearner};
 use super::metrics::{EpisodeResult, EpisodeStatistics, Metrics, Phase, Values};
 use super::progress::Progress;
+use super::run_lock::RunLock;
 use super::saved_agent::{AgentCard, threads_of};
 use super::{RunDir, TrainError, gather, setup, start};
 use crate::data::{Replay, SampleBuffers};
 use crate::env::{Simulation, SimulationConfig, restore_instance, save_instance};
 use crate::newt::{Newt, SeededNoise};
-use crate::sim::{ACTION_DIM, Ending, Group, ObservationMode, Purpose, Seed};
+use crate::sim::{Ending, Group, ObservationMode, Purpose, Seed};
 use crate::task::{Registry, Task, TaskSet};
 
 /// Updates between two reports of losses.
@@ -40,7 +43,7 @@ pub struct RunSummary {
     pub finished: bool,
     /// Environment steps done.
     pub step: u64,
-    /// The last evaluation, if there was one in this sitting.
+    /// The last evaluation, if there was one.
     pub evaluation: Option<EpisodeStatistics>,
     /// Where the run lies.
     pub dir: RunDir,
@@ -58,9 +61,17 @@ impl Run {
         let set = TaskSet::parse_for_training(args.task(), &Registry::builtin()?)?;
         let mut fresh = args.resolve(&set)?;
         let dir = RunDir::of(&fresh);
-        let config = if dir.config().is_file() {
+        let checkpoints = Checkpoints::new(dir.path());
+        let config = if checkpoints.last().is_some() {
+            if !dir.config().is_file() {
+                return Err(TrainError::CannotGoOn(format!("its settings are gone: {}", dir.config().display())));
+            }
             args.resume(&TrainConfig::load(&dir.config())?, set.tasks().len())?
+        } else if let Some(checkpoint) = checkpoints.all().pop() {
+            let problem = format!("{} holds an agent alone, and no other holds more", checkpoint.display());
+            return Err(TrainError::CannotGoOn(problem));
         } else {
+            // What a sitting left that ended before its first checkpoint is replaced.
             start::take_shape(&mut fresh, args, set.tasks())?;
             fresh.check(set.tasks().len())?;
             fresh
@@ -92,39 +103,60 @@ impl Run {
     ///
     /// [`TrainError`]; what was saved before stays usable.
     pub fn train(self, interrupt: &AtomicBool, started: impl FnOnce(&LearnerHandle)) -> Result<RunSummary, TrainError> {
+        // Nothing is read that another process may still change; a new run has no directory yet.
+        let lock = self.dir.path().is_dir().then(|| RunLock::take(&self.dir)).transpose()?;
         let checkpoints = Checkpoints::new(self.dir.path());
         let last = checkpoints.last();
-        let saved = last.as_deref().map(Checkpoints::read).transpose()?;
         let instances = instances(&self.config, self.tasks.len());
-        let groups = if instances.len() > 1 { 2 } else { 1 };
-        let seed = Seed::new(self.config.seed);
+        let count = if instances.len() > 1 { 2 } else { 1 };
         let mut simulation = Simulation::new(&SimulationConfig {
             tasks: Arc::clone(&self.tasks),
             instances: instances.clone(),
-            groups,
-            seed,
+            groups: count,
+            seed: Seed::new(self.config.seed),
             observation: ObservationMode::State,
             threads: self.config.threads,
         })?;
+        let groups: Vec<Vec<usize>> = (0..count).map(|group| gather::members(&simulation, Group(group))).collect();
+        let (device, device_name) = setup::open_device(&self.config)?;
+        let restored = match &last {
+            None => None,
+            Some(checkpoint) => {
+                let demos = if self.config.use_demos { Some(RunDemos::kept(&self.dir)?) } else { None };
+                let restored = self.restore(checkpoint, &groups, demos, &mut simulation, device);
+                Some(restored.map_err(|problem| checkpoints.explain(checkpoint, problem))?)
+            }
+        };
 
-        let step = saved.as_ref().map_or(0, |saved| saved.step);
+        let step = restored.as_ref().map_or(0, |(saved, _)| saved.step);
+        // A group steps as one, so that a run may end beyond its last step.
+        let beyond = groups.iter().map(Vec::len).max().unwrap_or(1) as u64 - 1;
+        if step > self.config.steps.saturating_add(beyond) {
+            return Err(ConfigError::Conflict(format!(
+                "steps={} lies below what this run has done; type steps={step} or more, or start another run with \
+                 exp_name=NAME",
+                self.config.steps
+            ))
+            .into());
+        }
         let mut progress = Progress::new("steps", self.config.steps, step);
         for note in &self.notes {
             progress.say(note);
         }
-        let (device, device_name) = setup::open_device(&self.config)?;
         progress.say(&device_name);
         if self.config.task_dim > 0 {
             progress.say(&format!("text embeddings: {}", self.config.text_embeddings));
         }
-        let learner = match &last {
-            Some(checkpoint) => {
-                Learner::load(checkpoint, &self.dir, &self.config, &self.tasks, instances.len(), device)?
-            }
-            None => self.new_learner(instances.len(), device, &progress)?,
+        let (saved, learner) = match restored {
+            Some((saved, learner)) => (Some(saved), learner),
+            None => (None, self.new_learner(instances.len(), device, &progress)?),
         };
         // From here on the run exists; what is refused before leaves nothing behind.
         self.dir.create()?;
+        let _lock = match lock {
+            Some(lock) => lock,
+            None => RunLock::take(&self.dir)?,
+        };
         self.config.save(&self.dir.config())?;
         if let (None, Some(demos)) = (&last, &learner.demos) {
             RunDemos::keep(demos, &self.dir)?;
@@ -139,38 +171,13 @@ impl Run {
             }
             Some(saved) => {
                 progress.say(&format!("resuming at step {step}"));
-                for (slot, state) in saved.instances.iter().enumerate() {
-                    let entity = simulation.instances()[slot];
-                    restore_instance(simulation.world_mut(), entity, state.clone())?;
-                }
-                Going {
-                    metrics: Metrics::resume(
-                        &self.dir,
-                        self.config.seed,
-                        saved.step,
-                        self.config.tensorboard,
-                        &saved.metrics,
-                    )?,
-                    pretrained: saved.pretrained,
-                    step: saved.step,
-                    next_group: saved.next_group,
-                    statistics: saved.statistics,
-                    losses: saved.losses.into_iter().map(|(tag, value)| (tag.into(), value)).collect(),
-                    inbox: Inbox {
-                        actions: saved.pending.into_iter().map(|(g, a)| (Group(g), a)).collect(),
-                        losses: Vec::new(),
-                    },
-                    evaluation: None,
-                }
+                let (seed, tensorboard) = (self.config.seed, self.config.tensorboard);
+                let tell = |sentence: &str| progress.say(sentence);
+                let metrics = Metrics::resume(&self.dir, seed, step, tensorboard, &self.tasks, &saved.metrics, tell)?;
+                Going::resume(saved, metrics)
             }
         };
-        let sitting = Sitting {
-            run: &self,
-            groups: (0..groups).map(|group| gather::members(&simulation, Group(group))).collect(),
-            instances,
-            checkpoints,
-            learner: &learner,
-        };
+        let sitting = Sitting { run: &self, groups, instances, checkpoints, learner: &learner };
         let outcome = sitting.train(&mut simulation, &mut going, &mut progress, interrupt);
         progress.finish();
         let finished = outcome?;
@@ -187,6 +194,24 @@ impl Run {
 }
 
 impl Run {
+    /// What a checkpoint holds: the simulation's side, of which the instances are given back already, and the learner.
+    fn restore(
+        &self,
+        checkpoint: &Path,
+        groups: &[Vec<usize>],
+        demos: Option<Replay>,
+        simulation: &mut Simulation,
+        device: tch::Device,
+    ) -> Result<(RunParts, Learner), TrainError> {
+        let mut saved = Checkpoints::read(checkpoint, &self.tasks, groups)?;
+        for (slot, state) in std::mem::take(&mut saved.instances).into_iter().enumerate() {
+            let entity = simulation.instances()[slot];
+            restore_instance(simulation.world_mut(), entity, state)?;
+        }
+        let learner = Learner::load(checkpoint, &self.config, &self.tasks, demos, device)?;
+        Ok((saved, learner))
+    }
+
     /// A learner that has learned nothing in this run yet.
     fn new_learner(&self, slots: usize, device: tch::Device, progress: &Progress) -> Result<Learner, TrainError> {
         let (config, tasks) = (&self.config, &self.tasks);
@@ -217,43 +242,6 @@ pub(super) fn instances(config: &TrainConfig, tasks: usize) -> Vec<u16> {
     (0..config.num_envs).map(|index| (index % tasks) as u16).collect()
 }
 
-/// Answers of the learner that came while another one was waited for.
-pub(super) struct Inbox {
-    actions: VecDeque<(Group, Vec<[f32; ACTION_DIM]>)>,
-    losses: Vec<(&'static str, f64)>,
-}
-
-impl Inbox {
-    /// Waits for the first answer that `wanted` takes; others are kept.
-    pub(super) fn wait<T>(
-        &mut self,
-        learner: &LearnerHandle,
-        wanted: impl Fn(FromLearner) -> Result<T, FromLearner>,
-    ) -> Result<T, TrainError> {
-        loop {
-            let gone = |_| TrainError::Learner("the learner's thread ended without a word".to_owned());
-            match wanted(learner.answers.recv().map_err(gone)?) {
-                Ok(found) => return Ok(found),
-                Err(FromLearner::Actions { group, actions }) => self.actions.push_back((group, actions)),
-                Err(FromLearner::Losses { losses, .. }) => self.losses = losses,
-                Err(FromLearner::Failed(problem)) => return Err(TrainError::Learner(problem)),
-                Err(FromLearner::Pretrained(_) | FromLearner::Evaluated(_) | FromLearner::Saved) => {}
-            }
-        }
-    }
-
-    /// The next actions of `group`.
-    fn actions(&mut self, learner: &LearnerHandle, group: Group) -> Result<Vec<[f32; ACTION_DIM]>, TrainError> {
-        if let Some(index) = self.actions.iter().position(|(of, _)| *of == group) {
-            return Ok(self.actions.remove(index).expect("the index was just found").1);
-        }
-        self.wait(learner, |answer| match answer {
-            FromLearner::Actions { group: of, actions } if of == group => Ok(actions),
-            other => Err(other),
-        })
-    }
-}
-
 /// What changes while a run goes on.
 pub(super) struct Going {
     pub(super) metrics: Metrics,
@@ -264,6 +252,8 @@ pub(super) struct Going {
     statistics: EpisodeStatistics,
     losses: Values,
     pub(super) inbox: Inbox,
+    /// Whether an evaluation is to be made at this step.
+    evaluation_due: bool,
     evaluation: Option<EpisodeStatistics>,
 }
 
@@ -277,8 +267,24 @@ impl Going {
             next_group: 0,
             statistics: EpisodeStatistics::new(tasks),
             losses: Values::default(),
-            inbox: Inbox { actions: VecDeque::new(), losses: Vec::new() },
+            evaluation_due: false,
+            inbox: Inbox::default(),
             evaluation: None,
+        }
+    }
+
+    /// A saved run.
+    fn resume(saved: RunParts, metrics: Metrics) -> Self {
+        Self {
+            metrics,
+            pretrained: saved.pretrained,
+            step: saved.step,
+            next_group: saved.next_group,
+            statistics: saved.statistics,
+            losses: saved.losses.into_iter().map(|(tag, value)| (tag.into(), value)).collect(),
+            inbox: Inbox::new(saved.early),
+            evaluation_due: saved.evaluation_due,
+            evaluation: saved.evaluation,
         }
     }
 }
@@ -286,7 +292,7 @@ impl Going {
 impl Going {
     /// Takes over the losses that the learner reported since the last time; `false` if there were none.
     fn take_losses(&mut self) -> bool {
-        let losses = std::mem::take(&mut self.inbox.losses);
+        let losses = self.inbox.take_losses();
         let any = !losses.is_empty();
         if any {
             self.losses = Values::default();
@@ -318,8 +324,19 @@ impl Sitting<'_> {
         if !self.pretrain(simulation, going, progress, interrupt)? {
             return Ok(false);
         }
-        if going.step == 0 && going.inbox.actions.is_empty() {
-            self.evaluate(going, progress, Acting::Prior)?;
+        let before_the_first_step = going.step == 0;
+        going.evaluation_due |= before_the_first_step;
+        if going.evaluation_due {
+            if !self.evaluate(going, progress, interrupt)? {
+                self.interrupted(simulation, going, progress)?;
+                return Ok(false);
+            }
+            if !before_the_first_step {
+                // The checkpoint from which the run was resumed lacks it.
+                self.save(simulation, going, Moment::Step(going.step))?;
+            }
+        }
+        if before_the_first_step {
             for (group, slots) in self.groups.iter().enumerate() {
                 self.send(simulation, Group(group as u8), slots, going.step, false);
             }
@@ -342,19 +359,30 @@ impl Sitting<'_> {
             if passed(config.log_freq) {
                 self.log(going)?;
             }
-            if passed(config.eval_freq) || done {
-                self.evaluate(going, progress, Acting::Plan)?;
+            going.evaluation_due = passed(config.eval_freq) || done;
+            if going.evaluation_due {
+                self.evaluate(going, progress, interrupt)?;
             }
-            let interrupted = interrupt.load(Ordering::Relaxed) && !done;
-            if interrupted || (config.save_agent && (passed(config.save_freq) || done)) {
-                self.save(simulation, going, Moment::Step(going.step))?;
-            }
-            if interrupted {
-                progress.say(&format!("interrupted: saved at step {}; the same command carries on", going.step));
+            if interrupt.load(Ordering::Relaxed) && (going.evaluation_due || !done) {
+                self.interrupted(simulation, going, progress)?;
                 return Ok(false);
+            }
+            if config.save_agent && (passed(config.save_freq) || done) {
+                self.save(simulation, going, Moment::Step(going.step))?;
             }
         }
         Ok(true)
+    }
+
+    /// Saves what an interrupted run has learned.
+    fn interrupted(&self, simulation: &Simulation, going: &mut Going, progress: &Progress) -> Result<(), TrainError> {
+        if going.step == 0 && going.pretrained == 0 {
+            progress.say("interrupted before the first step: there is nothing to save; the same command starts afresh");
+            return Ok(());
+        }
+        self.save(simulation, going, Moment::Step(going.step))?;
+        progress.say(&format!("interrupted: saved at step {}; the same command carries on", going.step));
+        Ok(())
     }
 
     /// Hands a group's rows to the learner, with the tokens they bring.
@@ -418,42 +446,71 @@ impl Sitting<'_> {
         Ok(())
     }
 
-    fn evaluate(&self, going: &mut Going, progress: &mut Progress, acting: Acting) -> Result<(), TrainError> {
+    /// Makes the evaluation that is due, before the first step of the prior alone; `false` after an interrupt, and it stays
+    /// due.
+    fn evaluate(&self, going: &mut Going, progress: &mut Progress, interrupt: &AtomicBool) -> Result<bool, TrainError> {
         let config = &self.run.config;
+        let acting = if going.step == 0 { Acting::Prior } else { Acting::Plan };
         let evaluation = Evaluation { number: going.step, episodes: config.eval_episodes, acting };
-        let statistics =
-            evaluate(evaluation, config, &self.run.tasks, &self.instances, self.learner, &mut going.inbox)?;
+        let (tasks, inbox) = (&self.run.tasks, &mut going.inbox);
+        let Some(statistics) = evaluate(evaluation, config, tasks, &self.instances, self.learner, inbox, interrupt)?
+        else {
+            return Ok(false);
+        };
+        going.evaluation_due = false;
         going.metrics.log(Phase::Eval, going.step, &statistics.values())?;
         going.metrics.result(going.step, &statistics)?;
         progress.say(&format!("step {}: evaluation score {:.3}", going.step, statistics.avg_score()));
         progress.skip_time(going.step);
         going.evaluation = Some(statistics);
-        Ok(())
+        Ok(true)
     }
 
     pub(super) fn save(&self, simulation: &Simulation, going: &mut Going, moment: Moment) -> Result<(), TrainError> {
+        if self.checkpoints.is_last(moment) {
+            // The learner stands where it was saved: all that can have come since is an evaluation.
+            return self.checkpoints.amend(moment, &self.parts(simulation, going)?);
+        }
         let folder = self.checkpoints.begin(moment)?;
-        self.learner.tell(ToLearner::Save(folder.clone()));
+        let saved = self.save_into(&folder, simulation, going, moment);
+        if saved.is_err() {
+            self.checkpoints.abandon(&folder);
+        }
+        saved
+    }
+
+    fn save_into(
+        &self,
+        folder: &Path,
+        simulation: &Simulation,
+        going: &mut Going,
+        moment: Moment,
+    ) -> Result<(), TrainError> {
+        self.learner.tell(ToLearner::Save(folder.to_owned()));
         going.inbox.wait(self.learner, |answer| match answer {
             FromLearner::Saved => Ok(()),
             other => Err(other),
         })?;
-        going.take_losses();
+        self.checkpoints.commit(folder, moment, &self.parts(simulation, going)?)
+    }
+
+    /// The simulation's side of a checkpoint.
+    fn parts(&self, simulation: &Simulation, going: &mut Going) -> Result<RunParts, TrainError> {
         let world = simulation.world();
         let instances =
             simulation.instances().iter().map(|&entity| save_instance(world, entity)).collect::<Result<_, _>>()?;
-        let parts = RunParts {
+        Ok(RunParts {
             pretrained: going.pretrained,
             step: going.step,
             next_group: going.next_group,
-            pending: going.inbox.actions.iter().map(|(group, actions)| (group.0, actions.clone())).collect(),
+            early: going.inbox.early().clone(),
             instances,
             statistics: going.statistics.clone(),
             losses: going.losses.iter().map(|(tag, value)| (tag.to_owned(), value)).collect(),
+            evaluation_due: going.evaluation_due,
+            evaluation: going.evaluation.clone(),
             metrics: going.metrics.state()?,
-        };
-        self.checkpoints.commit(&folder, moment, parts)?;
-        Ok(())
+        })
     }
 }
 

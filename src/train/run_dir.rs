@@ -45,6 +45,11 @@ impl RunDir {
         self.0.join("config.ron")
     }
 
+    /// Held by the process that trains the run.
+    pub fn lock(&self) -> PathBuf {
+        self.0.join("lock")
+    }
+
     /// One JSON object for each line of metrics.
     pub fn metrics(&self) -> PathBuf {
         self.0.join("metrics.jsonl")

@@ -10,6 +10,7 @@ use super::agent::Agent;
 use super::checkpoint::Checkpoints;
 use crate::files::{read, write_atomic};
 use crate::newt::{Config, Newt};
+use crate::sim::OBS_DIM;
 use crate::task::{Registry, Task};
 
 const FILE: &str = "agent.json";
@@ -58,8 +59,17 @@ impl SavedAgent {
     /// [`TrainError`] when there is none, it is damaged, or its tasks are unknown.
     pub fn load(path: &Path, device: Device) -> Result<Self, TrainError> {
         let SavedWeights { card, newt, checkpoint } = SavedWeights::load(path, device)?;
+        let misfit = |problem: String| TrainError::Checkpoint { problem, path: checkpoint.join(FILE) };
         let registry = Registry::builtin()?;
-        let tasks = card.tasks.iter().map(|id| registry.task(id).cloned()).collect::<Result<Vec<_>, _>>()?;
+        let tasks: Result<Vec<_>, _> = card.tasks.iter().map(|id| registry.task(id).cloned()).collect();
+        let tasks = tasks.map_err(|problem| misfit(problem.to_string()))?;
+        for (number, task) in tasks.iter().enumerate() {
+            // One of several tasks is padded to the widest there can be.
+            let takes = newt.config().model.obs_dim as usize;
+            if ![task.obs_dim, OBS_DIM].contains(&takes) || newt.action_width(number) != task.action_dim {
+                return Err(misfit(format!("the model's task {number} has other widths than {}", task.id)));
+            }
+        }
         // A small model is slower with more threads; the run knew.
         tch::set_num_threads(threads_of(card.torch_threads) as i32);
         Ok(Self {
@@ -88,7 +98,12 @@ impl SavedWeights {
     /// [`TrainError`] when there is none or it is damaged.
     pub(super) fn load(path: &Path, device: Device) -> Result<Self, TrainError> {
         let (checkpoint, card) = card(path)?;
-        Ok(Self { card, newt: Newt::load_weights(&checkpoint, device)?, checkpoint })
+        let newt = Newt::load_weights(&checkpoint, device)?;
+        if card.tasks.len() != newt.n_tasks() {
+            let problem = format!("it names {} tasks, and the model knows {}", card.tasks.len(), newt.n_tasks());
+            return Err(TrainError::Checkpoint { problem, path: checkpoint.join(FILE) });
+        }
+        Ok(Self { card, newt, checkpoint })
     }
 
     /// Its tasks and its model's settings alone.
@@ -120,7 +135,7 @@ fn find(path: &Path) -> Option<PathBuf> {
     if path.join(FILE).is_file() {
         return Some(path.to_owned());
     }
-    Checkpoints::new(path).last()
+    Checkpoints::new(path).newest_with(Path::new(FILE))
 }
 
 impl SavedAgent {

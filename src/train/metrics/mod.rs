@@ -9,6 +9,7 @@ pub use history::History;
 pub use statistics::{EpisodeResult, EpisodeStatistics, TaskSummary};
 
 use std::borrow::Cow;
+use std::path::Path;
 use std::time::Instant;
 
 use serde::ser::{SerializeMap, Serializer};
@@ -122,11 +123,9 @@ impl Metrics {
     pub fn create(run: &RunDir, seed: u64, tasks: &[Task], tensorboard: bool) -> Result<Self, FileError> {
         run.create()?;
         EventFile::remove_others(run.path(), None)?;
-        let mut csv = AppendFile::create(&run.results())?;
-        csv.append(EpisodeStatistics::new(tasks).csv_header().as_bytes())?;
         Ok(Self {
             jsonl: AppendFile::create(&run.metrics())?,
-            csv,
+            csv: create_csv(run, tasks)?,
             events: if tensorboard { Some(EventFile::create(run.path())?) } else { None },
             seed,
             started: Instant::now(),
@@ -135,28 +134,47 @@ impl Metrics {
         })
     }
 
-    /// Carries the files of a saved run on: what was written after the save is cut off.
+    /// Carries the files of a saved run on: what was written after the save is cut off. One that is gone starts anew, and
+    /// `tell` is given a sentence about it.
     ///
     /// # Errors
     ///
-    /// [`FileError`] when they are not there, are shorter than they were, or cannot be written.
+    /// [`FileError`] when they are shorter than they were or cannot be written.
     pub fn resume(
         run: &RunDir,
         seed: u64,
         step: u64,
         tensorboard: bool,
+        tasks: &[Task],
         state: &MetricsState,
+        tell: impl Fn(&str),
     ) -> Result<Self, FileError> {
+        let is_there = |path: &Path| {
+            let there = path.exists();
+            if !there {
+                tell(&format!("{} is gone; a new one starts at step {step}", path.display()));
+            }
+            there
+        };
+        let carry_on = |path: &Path, bytes| is_there(path).then(|| AppendFile::resume(path, bytes)).transpose();
         let saved = state.events.as_ref().map(|(name, bytes)| (name.as_str(), *bytes));
         EventFile::remove_others(run.path(), saved.map(|(name, _)| name))?;
         let events = match (tensorboard, saved) {
             (false, _) => None,
-            (true, Some((name, bytes))) => Some(EventFile::resume(run.path(), name, bytes)?),
-            (true, None) => Some(EventFile::create(run.path())?),
+            (true, Some((name, bytes))) if is_there(&run.path().join(name)) => {
+                Some(EventFile::resume(run.path(), name, bytes)?)
+            }
+            (true, _) => Some(EventFile::create(run.path())?),
         };
         Ok(Self {
-            jsonl: AppendFile::resume(&run.metrics(), state.jsonl_bytes)?,
-            csv: AppendFile::resume(&run.results(), state.csv_bytes)?,
+            jsonl: match carry_on(&run.metrics(), state.jsonl_bytes)? {
+                Some(file) => file,
+                None => AppendFile::create(&run.metrics())?,
+            },
+            csv: match carry_on(&run.results(), state.csv_bytes)? {
+                Some(file) => file,
+                None => create_csv(run, tasks)?,
+            },
             events,
             seed,
             started: Instant::now(),
@@ -218,6 +236,13 @@ impl Metrics {
             elapsed_secs: self.elapsed_secs(),
         })
     }
+}
+
+/// An empty table of results.
+fn create_csv(run: &RunDir, tasks: &[Task]) -> Result<AppendFile, FileError> {
+    let mut csv = AppendFile::create(&run.results())?;
+    csv.append(EpisodeStatistics::new(tasks).csv_header().as_bytes())?;
+    Ok(csv)
 }
 
 /// `{"step":N,"tag":value,…}` and a line feed.
@@ -325,7 +350,7 @@ mod tests {
         drop(metrics);
         let text = ron::to_string(&state).expect("serializes");
         let state = ron::from_str(&text).expect("reads back");
-        let mut metrics = Metrics::resume(&run(&cut), 1, 3000, true, &state).expect("resumes");
+        let mut metrics = Metrics::resume(&run(&cut), 1, 3000, true, &tasks(), &state, |_| {}).expect("resumes");
         assert!(metrics.elapsed_secs() >= state.elapsed_secs);
         work(&mut metrics, 4..9);
 
@@ -349,8 +374,31 @@ mod tests {
         work(&mut metrics, 1..3);
         let state = metrics.state().expect("syncs");
         fs::write(run(&folder).metrics(), "{}\n").expect("writes");
-        let message = Metrics::resume(&run(&folder), 1, 2000, true, &state).expect_err("shrank").to_string();
+        let resumed = Metrics::resume(&run(&folder), 1, 2000, true, &tasks(), &state, |_| {});
+        let message = resumed.expect_err("shrank").to_string();
         assert!(message.contains("shorter") && message.ends_with("metrics.jsonl"), "{message}");
+    }
+
+    #[test]
+    fn files_that_are_gone_start_anew() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut metrics = Metrics::create(&run(&folder), 1, &tasks(), true).expect("creates");
+        work(&mut metrics, 1..3);
+        let state = metrics.state().expect("syncs");
+        drop(metrics);
+        let header = fs::read_to_string(run(&folder).results()).expect("reads").lines().next().map(str::to_owned);
+        fs::remove_dir_all(run(&folder).path()).expect("removes");
+        run(&folder).create().expect("creates");
+        let told = std::cell::RefCell::new(Vec::new());
+        let tell = |sentence: &str| told.borrow_mut().push(sentence.to_owned());
+        let resumed = Metrics::resume(&run(&folder), 1, 2000, true, &tasks(), &state, tell);
+        work(&mut resumed.expect("resumes"), 3..4);
+        let told = told.into_inner();
+        assert!(told.len() == 3 && told.iter().all(|sentence| sentence.ends_with("starts at step 2000")), "{told:?}");
+        assert_eq!(timeless(&run(&folder)).len(), 1);
+        assert_eq!(tensorboard::tests::read_folder(run(&folder).path())[0].0, 3000);
+        let results = fs::read_to_string(run(&folder).results()).expect("reads");
+        assert_eq!((results.lines().next(), results.lines().count()), (header.as_deref(), 2));
     }
 
     #[test]

@@ -84,6 +84,11 @@ impl EpisodeStatistics {
         Self { tasks: tasks.iter().map(sums).collect(), total: 0 }
     }
 
+    /// Whether they are statistics of these tasks, in this order.
+    pub fn are_of(&self, tasks: &[Task]) -> bool {
+        self.tasks.iter().map(|sums| &sums.id).eq(tasks.iter().map(|task| &task.id))
+    }
+
     /// Adds an episode.
     ///
     /// # Panics
