@@ -103,7 +103,7 @@ pub trait Environment: Component<Mutability = Mutable> + Clone + Serialize + Des
         None
     }
 
-    /// Called after each picture that is an observation (one a reset, one a step), for tasks whose state depends on
-    /// having been drawn.
+    /// Called after each picture that is an observation (one a reset, one a step), for tasks whose further observations
+    /// depend on that. A picture itself depends on steps alone: others may be drawn at any time, or none.
     fn after_draw(&mut self) {}
 }

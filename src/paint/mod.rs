@@ -6,8 +6,6 @@
 
 mod canvas;
 mod color;
-#[cfg(test)]
-mod frame_tests;
 mod raster;
 mod resize;
 mod shapes;

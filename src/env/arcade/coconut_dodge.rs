@@ -163,7 +163,7 @@ impl Coconut {
             let r = f64::from(radius - 2);
             for k in 0..10 {
                 let (sin, cos) = (-0.6 + 1.2 * f64::from(k) / 9.0).sin_cos();
-                canvas.pixel((f64::from(x) + r * cos) as i32, (f64::from(y) + r * sin) as i32, SHELL_RIM);
+                canvas.pixel(x + (r * cos) as i32, y + (r * sin) as i32, SHELL_RIM);
             }
         }
         for &(dx, dy, dot) in self.shell.speckles.iter().filter(|speckle| speckle.2 > 0) {

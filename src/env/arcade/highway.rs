@@ -1,8 +1,9 @@
 //! Highway: drive in the middle of a free lane while traffic comes from the right.
 //!
 //! A car that is hit sticks to the own one for five steps, in which the rest of the traffic passes through, and then
-//! disappears. Yellow cars, which may drive faster, look like blue ones to the observation. Its collision flash fades only
-//! as pictures are drawn, so an agent without pictures sees it from the first collision to the end of the episode.
+//! disappears. Yellow cars, which may drive faster, look like blue ones to the observation. The observed flash fades only
+//! as pictures are observed, so an agent without pictures sees it from the first collision to the end of the episode;
+//! what a picture shows of it lasts three steps either way.
 
 use bevy::prelude::Component;
 use serde::{Deserialize, Serialize};
@@ -46,7 +47,7 @@ const GROWTH_STEPS: f64 = 499.0;
 
 /// Steps for which a car that was hit sticks.
 const STICK_STEPS: i32 = 5;
-/// Drawn pictures for which a collision flashes.
+/// Pictures, one a step, for which a collision flashes.
 const FLASH_FRAMES: u32 = 3;
 
 /// A car within this distance makes its lane not clear, px.
@@ -103,8 +104,10 @@ pub(super) struct Highway {
     /// Top-left corner of the own car, px, and its velocity, px a step.
     position: (f64, f64),
     velocity: (f64, f64),
-    /// Pictures for which a collision still flashes.
+    /// Pictures for which the observation still tells of a collision.
     flash: u32,
+    /// Steps up to the last collision, with it.
+    collided_at: Option<u32>,
     /// Slot of the car that sticks to the own one.
     stuck: Option<usize>,
     traffic: [Car; SLOTS],
@@ -159,6 +162,7 @@ impl Highway {
             position: (x, LANE_CENTERS[lane] - CAR_HEIGHT / 2.0),
             velocity,
             flash: 0,
+            collided_at: None,
             stuck: None,
             traffic: std::array::from_fn(|_| Car::inactive(rng.integer(FIRST_RESPAWN_STEPS.0, FIRST_RESPAWN_STEPS.1))),
             steps: 0,
@@ -287,6 +291,7 @@ impl Highway {
                 car.sticks = STICK_STEPS;
                 self.stuck = Some(slot);
                 self.flash = FLASH_FRAMES;
+                self.collided_at = Some(self.steps + 1);
                 collided = true;
             }
             if car.sticks == 0 && car.right() < 0.0 {
@@ -433,7 +438,7 @@ impl Environment for Highway {
         canvas.begin_layer();
         canvas.polygon(&[(x + 8, y), (x, y - 4), (x, y + 4)], OWN_COLOR.with_alpha(128));
         canvas.end_layer();
-        if self.flash > 0 {
+        if self.collided_at.is_some_and(|step| self.steps - step < FLASH_FRAMES) {
             canvas.tint(0, 0, CANVAS_SIZE, CANVAS_SIZE, OWN_COLOR.with_alpha(50));
         }
     }
@@ -447,13 +452,22 @@ impl Environment for Highway {
 mod tests {
     use super::super::vector_test::{Expect, run};
     use super::*;
+    use crate::paint::Raster;
     use crate::sim::{Purpose, Seed};
 
     fn start() -> Highway {
         let car = |kind, lane, x| Car { active: true, kind, lane, x, respawn: 0, sticks: 0 };
         let traffic =
             [car(Kind::Blue, 2, 90.0), car(Kind::Yellow, 2, 150.0), car(Kind::Truck, 1, 120.0), Car::inactive(50)];
-        Highway { position: (40.0, 103.0), velocity: (0.0, 0.0), flash: 0, stuck: None, traffic, steps: 0 }
+        Highway {
+            position: (40.0, 103.0),
+            velocity: (0.0, 0.0),
+            flash: 0,
+            collided_at: None,
+            stuck: None,
+            traffic,
+            steps: 0,
+        }
     }
 
     #[test]
@@ -485,6 +499,22 @@ mod tests {
             state.observe(&params, &mut row);
             state.after_draw();
             assert!((row[4] - expected).abs() < 1e-6, "{} instead of {expected}", row[4]);
+        }
+    }
+
+    #[test]
+    fn a_collision_tints_three_pictures_whoever_looks() {
+        let params = HighwayParams {};
+        let mut rng = Seed::new(0).rng(Purpose::Episode, 0, 0);
+        let mut state = start();
+        state.traffic[0].x = 84.0;
+        for tinted in [false, false, true, true, true, false] {
+            state.step(&params, &[0.5, 0.1], &mut rng);
+            let mut raster = Raster::new();
+            state.draw_backdrop(&params, &mut raster);
+            state.draw(&params, &mut raster, &mut rng);
+            let Color { r, g, b, .. } = GRASS_COLOR;
+            assert_eq!(raster.bytes()[..3] != [r, g, b], tinted, "step {}", state.steps);
         }
     }
 

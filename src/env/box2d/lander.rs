@@ -309,10 +309,6 @@ impl Environment for Lander {
     fn draw(&self, params: &LanderParams, canvas: &mut dyn Canvas, _: &mut Rng) {
         lander_picture::draw(self, params, canvas);
     }
-
-    fn after_draw(&mut self) {
-        self.exhaust.fade();
-    }
 }
 
 /// A lander's bodies and joints with its origin at a place, the legs not yet at their hinges.

@@ -65,8 +65,8 @@ pub(super) fn draw(lander: &Lander, params: &LanderParams, canvas: &mut dyn Canv
     for particle in &lander.exhaust.particles {
         let glow = |floor: f32| (255.0 * floor.clamp(0.2, 1.0)) as u8;
         let (x, y) = pixel(particle.at);
-        let dim = glow(0.5 * particle.life);
-        canvas.disc(x, y, 2, Color::rgb(glow(0.15 + particle.life), dim, dim));
+        let dim = glow(0.5 * particle.life());
+        canvas.disc(x, y, 2, Color::rgb(glow(0.15 + particle.life()), dim, dim));
     }
     for body in lander.bodies() {
         let (outline, mut corners) = (body.outline(), [(0, 0); MAX_CORNERS]);

@@ -12,6 +12,8 @@ use super::pressure::{FIRM, GENTLE, Pressure, push_out};
 
 /// Duration of a physics step, s.
 pub(super) const STEP_SECS: f32 = 1.0 / 50.0;
+/// Steps from one picture to the next: the action repeat of the tasks.
+pub(super) const STEPS_A_PICTURE: u32 = 2;
 /// Downward acceleration, m/s².
 pub(super) const GRAVITY: f32 = 10.0;
 

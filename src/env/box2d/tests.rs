@@ -7,6 +7,7 @@ use super::lander::{Goal, Lander, LanderParams};
 use super::terrain::Ground;
 use super::walker::{Walker, WalkerParams};
 use crate::env::Environment;
+use crate::paint::Raster;
 use crate::sim::{Purpose, Rng, Seed};
 
 fn rng(episode: u64) -> Rng {
@@ -226,4 +227,21 @@ fn a_restored_robot_goes_on_with_the_same_bytes() {
         }
         assert!(rows[1] == rows[0] && rows[2] == rows[0], "step {step}");
     }
+}
+
+#[test]
+fn the_lidar_sweeps_with_the_steps() {
+    let (mut walker, params, mut rng) = walker(Ground::Flat);
+    let mut shown = [false; 110];
+    for shown in &mut shown[1..] {
+        let mut raster = Raster::new();
+        walker.draw(&params, &mut raster, &mut rng);
+        *shown = raster.bytes().chunks_exact(4).any(|pixel| pixel[..3] == [255, 0, 0]);
+        for _ in 0..2 {
+            walker.step(&params, &[0.0; 4], &mut rng);
+        }
+    }
+    // The first 19 pictures of a hundred show a ray, where no leg hides it, and the last.
+    assert!(shown[1..=19].contains(&true) && shown[101..].contains(&true), "{shown:?}");
+    assert!(!shown[20..100].contains(&true), "{shown:?}");
 }

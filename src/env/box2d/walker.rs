@@ -67,8 +67,8 @@ pub(super) struct Walker {
     pub(super) physics: Physics,
     pub(super) terrain: Terrain,
     potential: f64,
-    /// Pictures since the reset.
-    pub(super) frames: u32,
+    /// Steps since the reset.
+    pub(super) steps: u32,
     pub(super) palette: Seed,
 }
 
@@ -127,7 +127,7 @@ impl Environment for Walker {
             physics: Physics::default(),
             terrain: Terrain::default(),
             potential: 0.0,
-            frames: 0,
+            steps: 0,
             palette: Seed::new(rng.next_u64()),
         }
     }
@@ -135,7 +135,7 @@ impl Environment for Walker {
     fn reset(&mut self, params: &WalkerParams, rng: &mut Rng) {
         self.terrain.redraw(params.ground, rng);
         self.palette = Seed::new(rng.next_u64());
-        self.frames = 0;
+        self.steps = 0;
         let (bodies, joints) = robot();
         self.physics.restart(&bodies, &joints, &self.terrain);
         let push = rng.uniform(-START_FORCE_N, START_FORCE_N) as f32 * STEP_SECS;
@@ -150,6 +150,7 @@ impl Environment for Walker {
             self.physics.drive(joint, speed, MOTOR_TORQUE * a.abs().min(1.0));
         }
         self.physics.step(&self.terrain);
+        self.steps += 1;
 
         let potential = self.potential();
         let progress = potential - std::mem::replace(&mut self.potential, potential);
@@ -184,10 +185,6 @@ impl Environment for Walker {
 
     fn draw(&self, _: &WalkerParams, canvas: &mut dyn Canvas, _: &mut Rng) {
         walker_picture::draw(self, canvas);
-    }
-
-    fn after_draw(&mut self) {
-        self.frames += 1;
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the walker looks like: 15 pixels to the meter, a camera that follows it. Edges are not smoothed.
 
 use super::lander_picture::varied;
+use super::physics::STEPS_A_PICTURE;
 use super::terrain::{Point, SPACING_M, block_corners};
 use super::walker::{LIDAR_RAYS, SCALE, Walker};
 use crate::paint::{CANVAS_SIZE, Canvas, Color};
@@ -163,7 +164,7 @@ fn ground(walker: &Walker, camera: &Camera, rng: &mut Rng, canvas: &mut dyn Canv
 
 /// The one ray of the lidar that is shown, in pictures 1 to 19 of each hundred and in the hundredth.
 fn ray(walker: &Walker, camera: &Camera, canvas: &mut dyn Canvas) {
-    let picture = (walker.frames + 1) % LIDAR_PERIOD;
+    let picture = (walker.steps / STEPS_A_PICTURE + 1) % LIDAR_PERIOD;
     let shown = match picture as usize {
         shown @ ..LIDAR_RAYS => shown,
         back if back < 2 * LIDAR_RAYS => 2 * LIDAR_RAYS - 1 - back,
