@@ -70,7 +70,7 @@ mod learning {
         let task = "task=pygame-pong";
         refused(&["train", task, &runs, "batchsize=3"], 2, &["batch_size"]);
         refused(&["train", task, &runs, "batch_size=many"], 2, &["batch_size", "whole number"]);
-        refused(&["train", task, &runs, "batch_size=0"], 2, &["batch_size", "at least 1"]);
+        refused(&["train", task, &runs, "batch_size=0"], 2, &["batch_size", "from 1 to 65536"]);
         refused(&["train", task, &runs, "latent_dim=100"], 2, &["latent_dim"]);
         refused(&["train", "task=pygame-pongg", &runs], 2, &["pygame-pong"]);
         refused(&["train", task, &runs, "steps"], 2, &["key=value"]);

@@ -51,9 +51,9 @@ pub enum Policy {
     },
 }
 
-/// A policy as it is written, with the statistics that were recorded with it if any. Anything else beside it is skipped.
+/// A policy as it is written, with the statistics that were recorded with it if any.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(expecting = "an object")]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub struct WrittenPolicy {
     kind: String,
     #[serde(rename = "W")]

@@ -533,7 +533,7 @@ mod tests {
     #[test]
     fn the_source_of_language_inputs_is_told() {
         let notes = TrainArgs::default().notes(&resolve("task=soup").expect("resolves"), &set("soup"));
-        assert!(notes.iter().any(|note| note.contains("of the 200 tasks") && note.contains("Atari")), "{notes:?}");
+        assert!(notes.iter().any(|note| note.contains("of the 200 tasks") && note.contains("atari")), "{notes:?}");
         assert!(notes.iter().any(|note| note.contains("hashed n-grams")), "{notes:?}");
         assert!(
             TrainArgs::default().notes(&resolve("task=pygame-pong").expect("resolves"), &set("pygame-pong")).is_empty()

@@ -395,7 +395,7 @@ mod tests {
         work(&mut resumed.expect("resumes"), 3..4);
         let told = told.into_inner();
         assert!(told.len() == 3 && told.iter().all(|sentence| sentence.ends_with("starts at step 2000")), "{told:?}");
-        assert_eq!(timeless(&run(&folder)).len(), 1);
+        assert_eq!(timeless(&run(&folder)).len(), 2);
         assert_eq!(tensorboard::tests::read_folder(run(&folder).path())[0].0, 3000);
         let results = fs::read_to_string(run(&folder).results()).expect("reads");
         assert_eq!((results.lines().next(), results.lines().count()), (header.as_deref(), 2));
