@@ -67,7 +67,7 @@ fn vague(environment: &str) -> Vec<Vague> {
         "point-maze" => {
             let trail: fn([i32; 3]) -> bool = |c| c[0] > c[2] - 4 && ![[255, 180, 80], [255, 120, 0]].contains(&c);
             // The oldest of the trail tints what is below it by less than that.
-            vec![Scattered("trail", ALL, trail, 0.2), Blurred(ALL, 10)]
+            vec![Scattered("trail", ALL, trail, 0.3), Blurred(ALL, 10)]
         }
         "rocket-collect" => vec![
             Scattered("stars", ALL, |[r, g, b]| r == 255 && g == b && g > 170, 0.4),
