@@ -52,6 +52,8 @@ fn vague(environment: &str) -> Vec<Vague> {
             Scattered("palms", [14, 14, 196, 110], |c| c == [50, 35, 20], 0.2),
             Scattered("near dune", [12, 100, 201, 34], |c| c == [192, 175, 132], 0.3),
             Scattered("far dune", [12, 100, 201, 34], |c| c == [208, 190, 140], 0.5),
+            // Edges of the turned arms, and footprints.
+            Blurred([14, 187, 196, 7], 90),
             Blurred([14, 203, 196, 7], 110),
         ],
         "coinrun" => vec![
@@ -63,10 +65,13 @@ fn vague(environment: &str) -> Vec<Vague> {
         "highway" => vec![Scattered("dashes", ALL, |c| c == [220, 220, 220], 0.1)],
         "landing" => vec![Scattered("stars", ALL, |c| c == [240, 240, 255], 0.2)],
         "point-maze" => {
-            vec![Scattered("trail", ALL, |c| c[0] > c[2] - 4 && ![[255, 180, 80], [255, 120, 0]].contains(&c), 0.2)]
+            let trail: fn([i32; 3]) -> bool = |c| c[0] > c[2] - 4 && ![[255, 180, 80], [255, 120, 0]].contains(&c);
+            // The oldest of the trail tints what is below it by less than that.
+            vec![Scattered("trail", ALL, trail, 0.3), Blurred(ALL, 10)]
         }
         "rocket-collect" => vec![
             Scattered("stars", ALL, |[r, g, b]| r == 255 && g == b && g > 170, 0.4),
+            Scattered("flames", ALL, |[r, g, b]| r == 255 && g < 200 && (b == 80 || b == 55), 0.5),
             Scattered("asteroids", ALL, |c| c == [120, 120, 120] || c == [163, 82, 82], 0.4),
         ],
         "spaceship" => vec![Scattered("stars", ALL, |c| c == [255; 3], 0.3)],
