@@ -162,7 +162,7 @@ fn an_interrupted_evaluation_is_made_when_the_run_goes_on() {
 
     // Before the first step there is nothing to save; the run starts afresh, here with another setting.
     let interrupted = folder.path().join("interrupted");
-    let mut child = start(&interrupted, &[&words[..], &["batch_size=8"]].concat());
+    let mut child = start(&interrupted, &["eval_episodes=1_000", "batch_size=8"]);
     wait_until(|| run_dir(&interrupted).join("metrics.jsonl").exists(), &mut child);
     signal(&child, "-INT");
     let output = child.wait_with_output().expect("the program ends");
