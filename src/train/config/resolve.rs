@@ -532,12 +532,14 @@ mod tests {
 
     #[test]
     fn the_source_of_language_inputs_is_told() {
-        let notes = TrainArgs::default().notes(&resolve("task=soup").expect("resolves"), &set("soup"));
-        assert!(notes.iter().any(|note| note.contains("of the 200 tasks") && note.contains("atari")), "{notes:?}");
-        assert!(notes.iter().any(|note| note.contains("hashed n-grams")), "{notes:?}");
-        assert!(
-            TrainArgs::default().notes(&resolve("task=pygame-pong").expect("resolves"), &set("pygame-pong")).is_empty()
-        );
+        let notes = |task: &str| {
+            let args = TrainArgs::parse([format!("task={task}").as_str()]).expect("a known key");
+            args.notes(&args.resolve(&set(task)).expect("resolves"), &set(task))
+        };
+        let soup = notes("soup");
+        assert!(soup.iter().any(|note| note.contains("of the 200 tasks") && note.contains("atari")), "{soup:?}");
+        assert!(soup.iter().any(|note| note.contains("hashed n-grams")), "{soup:?}");
+        assert!(notes("pygame-pong").is_empty());
     }
 
     #[test]
