@@ -164,6 +164,24 @@ fn the_root_turns_up_into_up() {
 }
 
 #[test]
+fn the_horizon_is_in_the_first_picture_and_an_arena_is_seen_from_near_what_moves_in_it() {
+    let view = |task: &str| {
+        let app = app(task, None);
+        let instance = instance(&app);
+        let reach = simulated(&app, instance)[1..].iter().map(|place| place.truncate().length()).fold(0.0, f32::max);
+        (app.world().get::<Viewpoint>(instance).expect("a view").home, reach)
+    };
+    for task in ["quadruped-run", "walker-walk", "giraffe-run", "cup-catch", "mujoco-ant"] {
+        let (home, _) = view(task);
+        let half_height = std::f32::consts::FRAC_PI_8;
+        assert!((-half_height..-0.1).contains(&home.elevation_rad), "{task}: {home:?}");
+    }
+    let (maze, reach) = view("og-ant-maze");
+    assert!(maze.distance < reach, "{maze:?} in a maze that reaches {reach} m");
+    assert!(maze.elevation_rad < -0.6, "one looks over the walls: {maze:?}");
+}
+
+#[test]
 fn the_ghost_shows_the_plan_and_can_be_hidden() {
     let mut app = app("cartpole-balance", Some(planner()));
     let all_hidden = |app: &mut App| geoms(app, true).iter().all(|(.., seen)| *seen == Visibility::Hidden);

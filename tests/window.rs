@@ -34,7 +34,12 @@ impl Drop for Process {
 
 fn terrarium(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_terrarium"));
-    command.args(arguments).env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY").env_remove("WAYLAND_SOCKET");
+    command
+        .args(arguments)
+        .env_remove("DISPLAY")
+        .env_remove("WAYLAND_DISPLAY")
+        .env_remove("WAYLAND_SOCKET")
+        .env_remove("XDG_RUNTIME_DIR");
     command
 }
 
@@ -212,7 +217,7 @@ fn the_window_draws_moves_and_answers_keys_and_clicks() {
     assert_eq!(screen.state(), (paused + 4, true), "one step of each of four instances");
 
     let grid = screen.picture(STAGE);
-    screen.click(100, 150);
+    screen.click(180, 150);
     let start = Instant::now();
     while difference(&grid, &screen.picture(STAGE)) < 0.05 {
         assert!(start.elapsed() < PATIENCE, "a click on the selected instance does not enlarge it");
@@ -245,6 +250,7 @@ fn a_picture_needs_no_display_and_is_the_same_for_one_seed() {
             return None;
         }
         assert!(output.status.success(), "{}", stderr(&output));
+        assert!(!stderr(&output).contains("XDG_RUNTIME_DIR"), "a picture needs no display: {}", stderr(&output));
         let picture = image::open(&file).expect("a PNG").to_rgb8();
         assert_eq!(picture.dimensions(), (900, 600));
         Some(picture.into_raw())

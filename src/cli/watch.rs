@@ -69,6 +69,15 @@ fn size(text: &str) -> Result<(u32, u32), String> {
     sides.ok_or_else(|| format!("{text:?} is no size; write WIDTHxHEIGHT, each from 64 to 8192, such as 1440x900"))
 }
 
+/// Mesa's choice among GPUs asks a Wayland display and complains where there is none; a picture needs neither.
+#[expect(unsafe_code, reason = "the environment of the process may only be changed while no other thread reads it")]
+fn ask_no_display() {
+    if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
+        // SAFETY: the command has just begun; no thread has been started.
+        unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
+    }
+}
+
 /// Every task that this build hosts.
 fn hosted(registry: &Registry) -> Vec<Task> {
     registry.tasks().iter().filter(|task| !is_left_out(task)).cloned().collect()
@@ -92,6 +101,9 @@ fn playable(tasks: Vec<Task>) -> Result<Vec<Task>, EnvError> {
 
 impl WatchCommand {
     pub(super) fn run(self) -> anyhow::Result<()> {
+        if self.screenshot.is_some() {
+            ask_no_display();
+        }
         let registry = Registry::builtin()?;
         if !(self.speed.is_finite() && self.speed > 0.0) {
             return Err(super::Misuse(format!("--speed {} is out of range; it must be above 0", self.speed)).into());

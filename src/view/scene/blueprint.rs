@@ -10,7 +10,8 @@ use super::ghost;
 use super::mapping::Mapping;
 use super::materials::Look;
 use super::shapes::Shape;
-use super::textures::{Pixels, Sky};
+use super::sky::Sky;
+use super::textures::Pixels;
 use crate::env::mujoco::Model;
 
 /// MuJoCo shows groups 0, 1 and 2 and hides the others.
@@ -37,7 +38,7 @@ pub(super) struct Plan {
     pub(super) casts_shadow: bool,
     /// What the mesh was built for; an instance may have another size.
     pub(super) shape: Shape,
-    /// Of an infinite plane: after what length its pattern repeats, along x and y; zero where it has an end.
+    /// Of a plane without end: after what length its pattern repeats, along x and y; zero where it has an end.
     pub(super) endless: Vec2,
 }
 
@@ -119,7 +120,10 @@ impl Maker<'_> {
     }
 
     fn plan(&mut self, part: Part, shape: Shape, look: Look, moves: bool) -> Plan {
-        let mut mesh = shape.mesh(self.model);
+        let ground = matches!(part, Part::Geom(geom) if is_ground(self.model, geom));
+        let drawn = if ground { shape.endless() } else { shape };
+        let mut mesh = drawn.mesh(self.model);
+        let look = if ground { look.lifted(self.model) } else { look };
         let texture = look.texture.and_then(|(texture, mapping)| {
             let from_model = mesh.contains_attribute(Mesh::ATTRIBUTE_UV_0) && shape.kind == MjtGeomBase::mjGEOM_MESH;
             mapping.apply(&mut mesh, &shape, from_model);
@@ -129,8 +133,8 @@ impl Maker<'_> {
         let mut materials = self.world.resource_mut::<Assets<StandardMaterial>>();
         let ghost = moves.then(|| materials.add(ghost::material(&look)));
         let material = materials.add(look.material(texture));
-        let period = look.texture.and_then(|(_, mapping)| mapping.period()).unwrap_or(Vec2::ONE);
-        let [x, y] = shape.is_infinite();
+        let period = look.texture.and_then(|(_, mapping)| mapping.period(&shape)).unwrap_or(Vec2::ONE);
+        let [x, y] = drawn.is_infinite();
         Plan {
             part,
             mesh,
@@ -171,6 +175,13 @@ fn shape(kind: MjtGeomBase, size: [f64; 3], asset: i32) -> Shape {
     let unset = kind != MjtGeomBase::mjGEOM_PLANE;
     let size = size.map(|size| if unset && size <= 0.0 { 1.0 } else { size as f32 });
     Shape { kind, size: size.into(), asset: usize::try_from(asset).ok() }
+}
+
+/// Whether a geom is ground: a plane of the world that faces up. To what stands on it it has no end, whatever its size.
+pub(super) fn is_ground(model: &MjModel, geom: usize) -> bool {
+    let [_, x, y, _] = model.geom_quat()[geom];
+    let up = 1.0 - 2.0 * (x * x + y * y);
+    model.geom_type()[geom] == MjtGeomBase::mjGEOM_PLANE && model.geom_bodyid()[geom] == 0 && up > 0.5
 }
 
 /// Whether a body is on a joint, by itself or with what it is fixed to.

@@ -12,18 +12,21 @@ use mujoco_rs::wrappers::mj_model::{MjtObjBase, MjtProjection};
 use super::blueprint::Blueprint;
 use super::framing::Framing;
 use super::lights::{self, CANDELAS_OF_WHITE};
+use super::shapes::HORIZON_M;
 use super::sync::frame;
 use crate::env::mujoco::Physics;
 use crate::view::viewpoint::{FREE_FOV_RAD, Orbit, Viewpoint};
 
 /// Start of the free camera where the model has none of its own: heading and tilt, degrees.
-const START_DEG: (f32, f32) = (115.0, -18.0);
+const START_DEG: (f32, f32) = (115.0, -16.0);
 /// The same over an arena that is much larger than what moves in it.
-const ARENA_START_DEG: (f32, f32) = (80.0, -50.0);
+const ARENA_START_DEG: (f32, f32) = (70.0, -38.0);
 /// Beside the model's first camera, so that what is seen from the side has depth, degrees.
 const ASIDE_DEG: f32 = 22.0;
-/// Tilt at least and at most, degrees.
-const START_TILTS_DEG: (f32, f32) = (-60.0, -14.0);
+/// Tilt over what happens in a plane that is seen from above, degrees.
+const OVERVIEW_DEG: f32 = -60.0;
+/// Tilt at least and at most elsewhere, degrees: the horizon stays in the picture.
+const START_TILTS_DEG: (f32, f32) = (-16.0, -12.0);
 /// Distance of the start in extents of the scene.
 const START_DISTANCE: f32 = 1.45;
 /// The same over an arena.
@@ -33,7 +36,7 @@ const LIGHTEST: f32 = 1.2;
 /// Nearest that anything is seen, in extents.
 const NEAR: f32 = 0.01;
 /// Where fog begins and where nothing else is seen, in extents of the scene.
-const FOG: (f32, f32) = (8.0, 70.0);
+const FOG: (f32, f32) = (2.5, 40.0);
 
 /// The view with which an instance starts.
 pub(super) fn viewpoint(physics: &Physics) -> Viewpoint {
@@ -61,10 +64,11 @@ fn start(physics: &Physics) -> (f32, f32) {
     let forward = *frame([0.0; 3], *rotation).forward();
     let elevation = forward.z.clamp(-1.0, 1.0).asin().to_degrees();
     // Seen from above there is no heading; up in the picture is ahead.
-    let ahead = if elevation < -75.0 { *frame([0.0; 3], *rotation).up() } else { forward };
-    let aside = if elevation < -75.0 { 0.0 } else { ASIDE_DEG };
-    let azimuth = ahead.y.atan2(ahead.x).to_degrees() + aside;
-    (azimuth, elevation.clamp(START_TILTS_DEG.0, START_TILTS_DEG.1))
+    let heading = |ahead: Vec3| ahead.y.atan2(ahead.x).to_degrees();
+    if elevation < -75.0 {
+        return (heading(*frame([0.0; 3], *rotation).up()), OVERVIEW_DEG);
+    }
+    (heading(forward) + ASIDE_DEG, elevation.clamp(START_TILTS_DEG.0, START_TILTS_DEG.1))
 }
 
 /// The camera of a scene; it has no target yet.
@@ -76,7 +80,7 @@ pub(super) fn spawn(world: &mut World, blueprint: &Blueprint, extent: f32, below
     let sky = Skybox { image: Some(blueprint.sky.clone()), brightness: 1.0 / exposure, ..default() };
     let fog = DistanceFog {
         color: blueprint.horizon,
-        falloff: FogFalloff::Linear { start: FOG.0 * extent, end: FOG.1 * extent },
+        falloff: FogFalloff::Linear { start: FOG.0 * extent, end: (FOG.1 * extent).min(0.9 * HORIZON_M) },
         ..default()
     };
     let camera = Camera { is_active: false, order: -1, ..default() };

@@ -8,8 +8,10 @@ use crate::env::mujoco::Physics;
 
 /// What travels fills about this part of its picture, in its own sizes.
 const ROOM: f32 = 3.0;
-/// What stands around reaches so many times as far as what travels: then all of it is looked at.
+/// What stands around reaches so many times as far as what travels: then it is an arena.
 const ARENA: f32 = 3.0;
+/// What travels in an arena is seen with so much of it around, in its own sizes.
+const ARENA_ROOM: f32 = 7.0;
 
 /// The part of the world that a scene is about.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,8 +36,9 @@ impl Framing {
         let place = vector(physics.body_positions()[body]);
         let root = model.body_rootid()[body];
         let size = reach_from(physics, place, |body| model.body_rootid()[body] == root);
-        if let Some((middle, half)) = surroundings(physics).filter(|(_, half)| half.max_element() > ARENA * size) {
-            return Self { center: middle.extend(0.0), extent: half.length(), is_arena: true, follow: None };
+        if let Some(reach) = surroundings(physics).filter(|reach| *reach > ARENA * size) {
+            let center = Vec3::new(0.0, 0.0, place.z);
+            return Self { center, extent: reach.min(ARENA_ROOM * size), is_arena: true, follow: Some(body) };
         }
         let room = ROOM * reach_from(physics, place, |body| model.body_weldid()[body] != 0);
         let height = if extent > room { place.z } else { center.z };
@@ -68,8 +71,8 @@ fn reach_from(physics: &Physics, place: Vec3, counts: impl Fn(usize) -> bool) ->
         .fold(1e-3, f32::max)
 }
 
-/// Middle and half the size of what stands around, seen from above; grounds do not count.
-fn surroundings(physics: &Physics) -> Option<(Vec2, Vec2)> {
+/// Half the larger side of what stands around, seen from above; grounds do not count.
+fn surroundings(physics: &Physics) -> Option<f32> {
     let model = physics.model().wrapped();
     let places = physics.geom_positions();
     let stands = |geom: usize| {
@@ -81,5 +84,5 @@ fn surroundings(physics: &Physics) -> Option<(Vec2, Vec2)> {
         let (place, reach) = (vector(places[geom]).truncate(), Vec2::splat(model.geom_rbound()[geom] as f32));
         (low.min(place - reach), high.max(place + reach))
     });
-    (low.x < high.x).then(|| ((low + high) / 2.0, (high - low) / 2.0))
+    (low.x < high.x).then(|| (high - low).max_element() / 2.0)
 }

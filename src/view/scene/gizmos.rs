@@ -17,7 +17,7 @@ const AXIS: Color = Color::srgb(0.35, 0.85, 1.0);
 /// Half the length of a joint's axis, in extents of the scene.
 const AXIS_LENGTH: f32 = 0.06;
 /// Radius of a contact's ring, in extents of the scene.
-const CONTACT_RADIUS: f32 = 0.012;
+const CONTACT_RADIUS: f32 = 0.02;
 /// Longest arrow of a force, in extents of the scene.
 const LONGEST_FORCE: f32 = 0.6;
 
@@ -31,7 +31,7 @@ pub(super) struct GizmosPlugin;
 impl Plugin for GizmosPlugin {
     fn build(&self, app: &mut App) {
         let config = GizmoConfig {
-            line: GizmoLineConfig { width: 2.5, ..default() },
+            line: GizmoLineConfig { width: 3.0, ..default() },
             // In front of what they are inside of.
             depth_bias: -1.0,
             ..default()

@@ -17,6 +17,10 @@ const RETREAT: f32 = 4.0;
 const HEADLIGHT_SHARE: f32 = 0.55;
 /// How much of the light from everywhere is used.
 const AMBIENT_SHARE: f32 = 0.75;
+/// The rays of a sun that would stand straight above.
+const SLANT: Vec3 = Vec3::new(-0.5, 0.6, -1.0);
+/// Cosine from which on a sun counts as straight above.
+const UPRIGHT: f32 = 0.97;
 /// Bevy's biases against shadows on the caster itself suit scenes about so large, m.
 const USUAL_EXTENT_M: f32 = 6.0;
 
@@ -93,9 +97,14 @@ impl Lamp {
     }
 }
 
-/// A sun for models without a light of their own, and the direction of its rays.
-pub(super) fn spare_sun(extent: f32) -> (DirectionalLight, Vec3) {
-    (sun(Color::WHITE, 0.7, true, extent), Vec3::new(-0.4, 0.5, -1.0))
+/// A sun for models without a light of their own; its rays go down.
+pub(super) fn spare_sun(extent: f32) -> DirectionalLight {
+    sun(Color::WHITE, 0.7, true, extent)
+}
+
+/// Where the rays of a sun go: one straight above gives walls neither shade nor shadow, so it stands aside.
+pub(super) fn rays(direction: Vec3) -> Vec3 {
+    if direction.z < -UPRIGHT { SLANT.normalize() } else { direction }
 }
 
 /// The light at the camera; `None` where the model has it off.
@@ -124,7 +133,9 @@ pub(super) fn brightness_of_white(model: &MjModel) -> f32 {
     let headlight = &model.vis().headlight;
     let headlight = if headlight.active != 0 { HEADLIGHT_SHARE * color_and_strength(headlight.diffuse).1 } else { 0.0 };
     let lamps = (0..model.nlight() as usize).filter(|&light| model.light_active()[light]).map(|light| {
-        let down = -Vec3::from(model.light_dir0()[light].map(|x| x as f32)).normalize_or(Vec3::NEG_Z).z;
+        let direction = Vec3::from(model.light_dir0()[light].map(|x| x as f32)).normalize_or(Vec3::NEG_Z);
+        let is_sun = model.light_type()[light] == MjtLightType::mjLIGHT_DIRECTIONAL;
+        let down = if is_sun { -rays(direction).z } else { -direction.z };
         color_and_strength(model.light_diffuse()[light]).1 * down.max(0.0)
     });
     // The headlight comes from the side.
@@ -191,6 +202,14 @@ mod tests {
         let radius = distance * spot.outer_angle.tan();
         assert!((radius - 3.0 * 30_f32.to_radians().tan()).abs() < 1e-4, "{radius}");
         assert!(spot.shadow_maps_enabled && spot.shadow_map_near_z < lamp.retreat);
+    }
+
+    #[test]
+    fn a_sun_straight_above_stands_aside() {
+        let down = rays(Vec3::NEG_Z);
+        assert!(down.truncate().length() > 0.4 && down.z < -0.6 && (down.length() - 1.0).abs() < 1e-5, "{down}");
+        let slanting = Vec3::new(0.0, 0.6, -0.8);
+        assert_eq!(rays(slanting), slanting);
     }
 
     #[test]

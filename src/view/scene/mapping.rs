@@ -26,10 +26,10 @@ pub(super) enum Mapping {
 }
 
 impl Mapping {
-    /// After what length the pattern repeats on an infinite plane, m.
-    pub(super) fn period(&self) -> Option<Vec2> {
-        match self {
-            Self::Flat { repeat, .. } if repeat.min_element() > 0.0 => Some(2.0 / *repeat),
+    /// After what length the pattern repeats on a plane, m.
+    pub(super) fn period(&self, shape: &Shape) -> Option<Vec2> {
+        match *self {
+            Self::Flat { repeat, uniform } if repeat.min_element() > 0.0 => Some(2.0 * unit(shape, uniform) / repeat),
             _ => None,
         }
     }
@@ -41,8 +41,7 @@ impl Mapping {
         }
         match *self {
             Self::Flat { repeat, uniform } => {
-                let scale = if uniform { Vec2::ONE } else { shape.unit_scale().truncate() };
-                let factor = 0.5 * repeat / scale.max(Vec2::splat(1e-9));
+                let factor = 0.5 * repeat / unit(shape, uniform);
                 let coordinates: Vec<[f32; 2]> =
                     positions(mesh).iter().map(|&[x, y, _]| [factor.x * x - 0.5, -factor.y * y - 0.5]).collect();
                 mesh.insert_attribute(Mesh::ATTRIBUTE_UV_0, coordinates);
@@ -62,6 +61,11 @@ impl Mapping {
             }
         }
     }
+}
+
+/// Half the length over which repetitions of a flat texture are counted, along x and y.
+fn unit(shape: &Shape, uniform: bool) -> Vec2 {
+    if uniform { Vec2::ONE } else { shape.unit_scale().truncate().max(Vec2::splat(1e-9)) }
 }
 
 /// Coordinates of a triangle on the face of the cube at which its middle lies.
@@ -117,12 +121,13 @@ mod tests {
     fn a_uniform_flat_texture_repeats_every_two_meters_over_its_number() {
         let shape = Shape { kind: MjtGeomBase::mjGEOM_PLANE, size: Vec3::new(3.0, 5.0, 0.1), asset: None };
         let mapping = Mapping::Flat { repeat: Vec2::new(1.0, 2.0), uniform: true };
-        assert_eq!(mapping.period(), Some(Vec2::new(2.0, 1.0)));
+        assert_eq!(mapping.period(&shape), Some(Vec2::new(2.0, 1.0)));
         let (corners, uv) = mapped(mapping, shape, Plane3d::new(Vec3::Z, Vec2::new(3.0, 5.0)).mesh().build());
         for (corner, [u, v]) in corners.iter().zip(uv) {
             assert!((u - (corner.x / 2.0 - 0.5)).abs() < 1e-5 && (v - (-corner.y - 0.5)).abs() < 1e-5);
         }
         let over_shape = Mapping::Flat { repeat: Vec2::new(4.0, 1.0), uniform: false };
+        assert_eq!(over_shape.period(&shape), Some(Vec2::new(1.5, 10.0)));
         let (_, uv) = mapped(over_shape, shape, Plane3d::new(Vec3::Z, Vec2::new(3.0, 5.0)).mesh().build());
         let width = |k: usize| {
             let of = |uv: &[f32; 2]| uv[k];

@@ -4,11 +4,14 @@ use bevy::prelude::*;
 use mujoco_rs::wrappers::mj_model::{MjModel, MjtTexture, MjtTextureRole};
 
 use super::mapping::Mapping;
+use super::textures::Pixels;
 
 /// MuJoCo's color of a geom that states none; its material's color shows instead.
 const UNSTATED: [f32; 4] = [0.5, 0.5, 0.5, 1.0];
 /// Less opaque than this is transparent.
 const OPAQUE: f32 = 0.995;
+/// The mean of a ground's strongest channel at least, in the picture's own scale: shadows on a darker one do not show.
+const DARKEST_GROUND: f32 = 0.34;
 
 /// How a surface looks, before its texture is loaded.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,6 +20,8 @@ pub(super) struct Look {
     pub(super) rgba: [f32; 4],
     /// The texture's number and how it lies.
     pub(super) texture: Option<(usize, Mapping)>,
+    /// By how much more light it gives back than its colors say.
+    lift: f32,
     emission: f32,
     roughness: f32,
     metallic: f32,
@@ -27,7 +32,15 @@ impl Look {
     /// Of something with its own color `rgba` and perhaps a material.
     pub(super) fn new(model: &MjModel, rgba: [f32; 4], material: i32) -> Self {
         let Ok(material) = usize::try_from(material) else {
-            return Self { rgba, texture: None, emission: 0.0, roughness: 0.6, metallic: 0.0, specular: 0.5 };
+            return Self {
+                rgba,
+                texture: None,
+                lift: 1.0,
+                emission: 0.0,
+                roughness: 0.6,
+                metallic: 0.0,
+                specular: 0.5,
+            };
         };
         let stated = |value: f32| (value >= 0.0).then_some(value);
         let roles = &model.mat_texid()[material];
@@ -37,12 +50,20 @@ impl Look {
         Self {
             rgba: if rgba == UNSTATED { model.mat_rgba()[material] } else { rgba },
             texture: texture.map(|texture| (texture, mapping(model, texture, material))),
+            lift: 1.0,
             emission: model.mat_emission()[material],
             roughness: stated(model.mat_roughness()[material])
                 .unwrap_or_else(|| roughness_of(model.mat_shininess()[material])),
             metallic: stated(model.mat_metallic()[material]).unwrap_or(0.0),
             specular: model.mat_specular()[material],
         }
+    }
+
+    /// Of a ground: a very dark pattern is shown brighter, and the sky does not gleam on it in the distance.
+    pub(super) fn lifted(self, model: &MjModel) -> Self {
+        let pixels = self.texture.and_then(|(texture, _)| Pixels::of(model, texture));
+        let lift = pixels.map_or(1.0, |pixels| (DARKEST_GROUND / pixels.brightness().max(0.01)).max(1.0).powf(2.2));
+        Self { lift, specular: 0.0, ..self }
     }
 
     /// Whether anything of it can be seen.
@@ -70,7 +91,7 @@ impl Look {
         let [r, g, b, a] = self.rgba;
         let color = Color::srgba(r, g, b, a);
         StandardMaterial {
-            base_color: color,
+            base_color: (color.to_linear() * self.lift).with_alpha(a).into(),
             base_color_texture: texture,
             emissive: color.to_linear() * self.emission,
             perceptual_roughness: self.roughness.clamp(0.09, 1.0),

@@ -13,6 +13,7 @@ mod lights;
 mod mapping;
 mod materials;
 mod shapes;
+mod sky;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -157,9 +158,8 @@ fn build(world: &mut World, blueprint: Arc<Blueprint>, framing: Framing, layers:
         })
         .collect();
     if lamps.is_empty() {
-        let (sun, direction) = lights::spare_sun(extent);
-        let pose = Transform::default().looking_to(direction, Vec3::Z);
-        world.spawn((sun, lights::cascades(extent).build(), pose, below.clone()));
+        let pose = Transform::default().looking_to(lights::rays(Vec3::NEG_Z), Vec3::Z);
+        world.spawn((lights::spare_sun(extent), lights::cascades(extent).build(), pose, below.clone()));
     }
     let camera = cameras::spawn(world, &blueprint, extent, below);
     Scene { root, camera, layers, blueprint, parts, ghost, lamps, framing }

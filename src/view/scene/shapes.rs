@@ -7,8 +7,9 @@ use bevy::mesh::{Indices, PrimitiveTopology, VertexAttributeValues};
 use bevy::prelude::*;
 use mujoco_rs::wrappers::mj_model::{MjModel, MjtGeomBase};
 
-/// Half the side of what stands for an infinite plane, m.
-pub(super) const HORIZON_M: f32 = 500.0;
+/// Half the side of what stands for a plane without end, m: all of it that fog leaves to see. Drivers that filter textures on
+/// the CPU take minutes over the pixels where a larger one is seen edge on.
+pub(super) const HORIZON_M: f32 = 150.0;
 
 /// What kind of thing a geom or site looks like.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,6 +27,11 @@ impl Shape {
     pub(super) fn is_infinite(&self) -> [bool; 2] {
         let plane = self.kind == MjtGeomBase::mjGEOM_PLANE;
         [plane && self.size.x <= 0.0, plane && self.size.y <= 0.0]
+    }
+
+    /// The same plane without end.
+    pub(super) fn endless(self) -> Self {
+        Self { size: self.size.with_x(0.0).with_y(0.0), ..self }
     }
 
     /// The size by which MuJoCo scales its unit shape; 1 where the mesh has its own size or no end.

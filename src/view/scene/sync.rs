@@ -3,8 +3,9 @@
 use bevy::prelude::*;
 
 use super::blueprint::{Part, Plan};
+use super::lights::LampKind;
 use super::shapes::Shape;
-use super::{PlacedLamp, Scene, cameras};
+use super::{PlacedLamp, Scene, cameras, lights};
 use crate::env::mujoco::Physics;
 use crate::env::physics_of;
 use crate::view::ghost::{Ghost, ShowGhost};
@@ -85,7 +86,7 @@ fn place(physics: &Physics, plan: &Plan, entity: Entity, eye: Vec3) -> Change {
     }
 }
 
-/// How far an infinite plane goes along with the camera without its pattern moving.
+/// How far a plane without end goes along with the camera without its pattern moving.
 fn follow(period: Vec2, eye: Vec3) -> Vec3 {
     let along = |period: f32, eye: f32| if period > 0.0 { (eye / period).round() * period } else { 0.0 };
     Vec3::new(along(period.x, eye.x), along(period.y, eye.y), 0.0)
@@ -110,6 +111,8 @@ fn between([start, end]: [Vec3; 2]) -> Transform {
 fn place_lamp(physics: &Physics, placed: &PlacedLamp) -> Change {
     let (places, directions) = physics.light_rays();
     let direction = vector(directions[placed.light]).normalize_or(Vec3::NEG_Z);
+    let is_sun = matches!(placed.lamp.kind, LampKind::Sun(_));
+    let direction = if is_sun { lights::rays(direction) } else { direction };
     let place = vector(places[placed.light]) - direction * placed.lamp.retreat;
     // Any direction will do for up, as long as it is not the light's own.
     let up = if direction.z.abs() < 0.9 { Vec3::Z } else { Vec3::Y };

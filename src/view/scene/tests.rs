@@ -4,7 +4,7 @@ use bevy::mesh::VertexAttributeValues;
 use bevy::prelude::*;
 use mujoco_rs::wrappers::mj_model::{MjModel, MjtGeomBase};
 
-use super::blueprint::visible_geoms;
+use super::blueprint::{is_ground, visible_geoms};
 use super::shapes::{HORIZON_M, Shape, positions};
 
 const EVERY_SHAPE: &str = r#"<mujoco>
@@ -118,6 +118,23 @@ fn a_height_field_is_as_high_as_its_data() {
     // As a map is read: the first row of the file lies farthest along y.
     assert_eq!([height(-2.0, 1.0), height(0.0, 1.0), height(2.0, 1.0)], [0.0, 0.0, 0.5]);
     assert_eq!([height(-2.0, -1.0), height(0.0, -1.0), height(2.0, -1.0)], [0.0, 0.5, 0.5]);
+}
+
+#[test]
+fn ground_is_what_faces_up_and_stays_where_it_is() {
+    let xml = r#"<mujoco><worldbody>
+        <geom type="plane" size=".6 .2 1"/>
+        <geom type="plane" size="5 .8 1" zaxis="-.14 0 .99"/>
+        <geom type="plane" size=".3 .02 1" zaxis="1 0 0"/>
+        <geom type="box" size="5 5 .1"/>
+        <body><freejoint/><geom size=".1"/></body>
+    </worldbody></mujoco>"#;
+    let model = MjModel::from_xml_string(xml).expect("a valid model");
+    let found: Vec<bool> = (0..5).map(|geom| is_ground(&model, geom)).collect();
+    assert_eq!(found, [true, true, false, false, false], "a floor, a slope, a wall, a box, a ball");
+
+    let strip = Shape { kind: MjtGeomBase::mjGEOM_PLANE, size: Vec3::new(0.6, 0.2, 1.0), asset: None };
+    assert_eq!(half_extents(&strip.endless().mesh(&model)), Vec3::new(HORIZON_M, HORIZON_M, 0.0));
 }
 
 #[test]

@@ -1,18 +1,13 @@
-//! A model's textures as images: flat ones with smaller copies for the distance, cubes as an atlas of faces, skies.
+//! A model's textures as images: flat ones with smaller copies for the distance, cubes as an atlas of faces.
 
 use bevy::asset::RenderAssetUsages;
 use bevy::image::{ImageAddressMode, ImageFilterMode, ImageSampler, ImageSamplerDescriptor};
 use bevy::prelude::*;
-use bevy::render::render_resource::{
-    Extent3d, TextureDimension, TextureFormat, TextureViewDescriptor, TextureViewDimension,
-};
-use mujoco_rs::wrappers::mj_model::{MjModel, MjtTexture};
+use bevy::render::render_resource::{Extent3d, TextureDimension, TextureFormat};
+use mujoco_rs::wrappers::mj_model::MjModel;
 
 /// Bytes of a pixel in our images.
-const CHANNELS: usize = 4;
-/// The sky of a model that has none: red, green, blue of zenith, horizon and what lies below.
-const PLAIN_SKY: [[f32; 3]; 3] = [[0.36, 0.55, 0.80], [0.82, 0.88, 0.94], [0.42, 0.45, 0.50]];
-
+pub(super) const CHANNELS: usize = 4;
 /// Pixels of a picture, four bytes each, top row first.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Pixels {
@@ -39,17 +34,25 @@ impl Pixels {
         Some(Self { width, height, rgba })
     }
 
-    fn at(&self, x: usize, y: usize) -> [u8; CHANNELS] {
+    /// The pixel in column `x` of row `y`.
+    pub(super) fn at(&self, x: usize, y: usize) -> [u8; CHANNELS] {
         let start = (y * self.width + x) * CHANNELS;
         [0, 1, 2, 3].map(|channel| self.rgba[start + channel])
     }
 
-    fn generate(width: usize, height: usize, mut pixel: impl FnMut(usize, usize) -> [u8; CHANNELS]) -> Self {
+    /// Made pixel by pixel, from column and row.
+    pub(super) fn generate(width: usize, height: usize, mut pixel: impl FnMut(usize, usize) -> [u8; CHANNELS]) -> Self {
         let mut rgba = Vec::with_capacity(width * height * CHANNELS);
         for y in 0..height {
             (0..width).for_each(|x| rgba.extend(pixel(x, y)));
         }
         Self { width, height, rgba }
+    }
+
+    /// The mean of each pixel's strongest channel, from 0 to 1.
+    pub(super) fn brightness(&self) -> f32 {
+        let strongest = self.rgba.chunks_exact(CHANNELS).map(|pixel| f32::from(pixel[0].max(pixel[1]).max(pixel[2])));
+        strongest.sum::<f32>() / (255 * self.width * self.height) as f32
     }
 
     /// Half as wide and high, each pixel the mean of those it covers.
@@ -67,7 +70,7 @@ impl Pixels {
     }
 
     /// The six faces of a cube texture, in OpenGL's order; one picture may stand for all.
-    fn faces(&self) -> [Self; 6] {
+    pub(super) fn faces(&self) -> [Self; 6] {
         let side = self.width;
         [0, 1, 2, 3, 4, 5].map(|face| {
             let first = if self.height >= 6 * side { face * side } else { 0 };
@@ -83,7 +86,7 @@ impl Pixels {
     }
 
     /// The picture and its copies, each half as large as the one before, down to one pixel; and how many that are.
-    fn with_smaller_copies(&self) -> (Vec<u8>, u32) {
+    pub(super) fn with_smaller_copies(&self) -> (Vec<u8>, u32) {
         let (mut data, mut levels, mut level) = (self.rgba.clone(), 1, self.clone());
         while level.width > 1 || level.height > 1 {
             level = level.halved();
@@ -117,86 +120,8 @@ impl Pixels {
     }
 }
 
-const FORMAT: TextureFormat = TextureFormat::Rgba8UnormSrgb;
-
-/// What lies behind everything.
-pub(super) struct Sky {
-    /// A cube texture.
-    pub(super) image: Image,
-    /// Its color at the horizon.
-    pub(super) horizon: Color,
-}
-
-impl Sky {
-    /// The model's sky, or a plain one.
-    pub(super) fn of(model: &MjModel) -> Self {
-        let texture = model.tex_type().iter().position(|&kind| kind == MjtTexture::mjTEXTURE_SKYBOX);
-        let pixels = texture.and_then(|texture| Pixels::of(model, texture));
-        pixels.map_or_else(Self::plain, |pixels| Self::from_faces(&pixels.faces()))
-    }
-
-    fn plain() -> Self {
-        let side = 64;
-        let color = |height: f32| {
-            let [zenith, horizon, below] = PLAIN_SKY.map(Vec3::from);
-            let (end, share) =
-                if height > 0.0 { (zenith, height.powf(0.6)) } else { (below, (-8.0 * height).min(1.0)) };
-            horizon.lerp(end, share).extend(1.0).to_array().map(|x| (255.0 * x).round() as u8)
-        };
-        let unit = |index: usize| (2.0 * index as f32 + 1.0) / side as f32 - 1.0;
-        Self::from_faces(&[0, 1, 2, 3, 4, 5].map(|face| {
-            Pixels::generate(side, side, |x, y| {
-                let (u, v) = (unit(x), unit(y));
-                let length = Vec3::new(u, v, 1.0).length();
-                match face {
-                    2 => color(1.0 / length),
-                    3 => color(-1.0 / length),
-                    _ => color(-v / length),
-                }
-            })
-        }))
-    }
-
-    /// The shader of the sky mirrors z, so fronts and backs change places and every face is mirrored.
-    fn from_faces(faces: &[Pixels; 6]) -> Self {
-        let side = faces[0].width;
-        let mirrored = |place: usize| {
-            let (face, upright) = match place {
-                2 | 3 => (&faces[place], false),
-                4 => (&faces[5], true),
-                5 => (&faces[4], true),
-                _ => (&faces[place], true),
-            };
-            Pixels::generate(
-                side,
-                side,
-                |x, y| {
-                    if upright { face.at(side - 1 - x, y) } else { face.at(x, side - 1 - y) }
-                },
-            )
-        };
-        let copies = [0, 1, 2, 3, 4, 5].map(|place| mirrored(place).with_smaller_copies());
-        let size = Extent3d { width: side as u32, height: side as u32, depth_or_array_layers: 6 };
-        let mut image = Image::new_uninit(size, TextureDimension::D2, FORMAT, RenderAssetUsages::RENDER_WORLD);
-        image.texture_descriptor.mip_level_count = copies[0].1;
-        image.data = Some(copies.into_iter().flat_map(|(data, _)| data).collect());
-        image.sampler = ImageSampler::Descriptor(ImageSamplerDescriptor {
-            mipmap_filter: ImageFilterMode::Linear,
-            ..ImageSamplerDescriptor::linear()
-        });
-        image.texture_view_descriptor =
-            Some(TextureViewDescriptor { dimension: Some(TextureViewDimension::Cube), ..default() });
-        Self { image, horizon: horizon(&faces[4]) }
-    }
-}
-
-/// The middle of what lies at eye level, in the order of brightness, so that stars do not count.
-fn horizon(face: &Pixels) -> Color {
-    let mut row: Vec<[u8; CHANNELS]> = (0..face.width).map(|x| face.at(x, face.height / 2)).collect();
-    row.sort_by_key(|pixel| pixel[..3].iter().map(|&channel| u32::from(channel)).sum::<u32>());
-    let [r, g, b, _] = row[row.len() / 2];
-    Color::srgb_u8(r, g, b)
-}
+/// Of all our images.
+pub(super) const FORMAT: TextureFormat = TextureFormat::Rgba8UnormSrgb;
 
 #[cfg(test)]
 mod tests {
@@ -210,17 +135,5 @@ mod tests {
         let data = image.data.expect("it was just made");
         assert_eq!(data.len(), (32 + 8 + 2 + 1) * CHANNELS);
         assert_eq!(data[data.len() - CHANNELS..], [100, 50, 0, 255]);
-    }
-
-    #[test]
-    fn the_plain_sky_is_lighter_at_the_horizon_than_above() {
-        let sky = Sky::plain();
-        let data = sky.image.data.expect("it was just made");
-        let face = data.len() / 6;
-        let brightness = |start: usize| data[start..start + 3].iter().map(|&x| u32::from(x)).sum::<u32>();
-        let (row, middle) = (64 * CHANNELS, 32 * 64 * CHANNELS);
-        let (horizon, high) = (brightness(face * 4 + 31 * row), brightness(face * 4));
-        let (up, down) = (brightness(face * 2 + middle), brightness(face * 3 + middle));
-        assert!(horizon > high && high > up && up != down, "{horizon} {high} {up} {down}");
     }
 }

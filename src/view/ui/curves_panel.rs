@@ -103,11 +103,14 @@ fn show_plots(ui: &mut egui::Ui, curves: &Curves, chosen: &mut Option<String>) {
         ["train/episode_reward", "train/steps_per_second"].into_iter().find(|tag| curves.series.contains_key(*tag));
     let first = curves.series.keys().next().cloned().unwrap_or_default();
     let tag = chosen.get_or_insert_with(|| default.map_or(first, str::to_owned));
-    egui::ComboBox::from_id_salt("tag").width(280.0).selected_text(tag.as_str()).show_ui(ui, |ui| {
-        for known in curves.series.keys() {
-            ui.selectable_value(tag, known.clone(), known);
-        }
-    });
+    egui::ComboBox::from_id_salt("tag").width(ui.available_width().min(280.0)).selected_text(tag.as_str()).show_ui(
+        ui,
+        |ui| {
+            for known in curves.series.keys() {
+                ui.selectable_value(tag, known.clone(), known);
+            }
+        },
+    );
     over_steps("any", tag).show(ui, |plot| draw(plot, curves, &[tag], Some));
 }
 

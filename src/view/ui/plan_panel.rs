@@ -113,7 +113,8 @@ fn show_settings(
     ghost: &mut ShowGhost,
     actions: &[String],
 ) {
-    egui::Grid::new("plan settings").num_columns(2).spacing([16.0, 6.0]).show(ui, |ui| {
+    let table = egui::Grid::new("plan settings").num_columns(2).spacing([16.0, 6.0]);
+    let rows = |ui: &mut egui::Ui| {
         theme::explain(ui, "Plan");
         ui.horizontal(|ui| {
             ui.selectable_value(&mut panel.previous, false, "present");
@@ -135,6 +136,9 @@ fn show_settings(
                 }
             });
         ui.end_row();
+    };
+    theme::wide(ui, "settings", |ui| {
+        table.show(ui, rows);
     });
 }
 

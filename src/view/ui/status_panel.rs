@@ -13,7 +13,12 @@ use crate::view::clock::{Clock, Pace, StepRate};
 use crate::view::policy::PlannerLink;
 use crate::view::selection::{InstanceName, Instances, Selection};
 
+/// Width of the side panel where there is space, points.
 const PANEL_WIDTH: f32 = 470.0;
+/// The share of the window that it takes at most: the rest is for the instances.
+const PANEL_SHARE: f32 = 0.35;
+/// Narrowest that it can be dragged, points.
+const MIN_PANEL_WIDTH: f32 = 340.0;
 
 /// What the side panel is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,9 +51,10 @@ impl SideRegion<'_, '_> {
     pub(super) fn show(&mut self, contents: impl FnOnce(&mut egui::Ui)) -> Result {
         let mut region = self.space.region(self.contexts.ctx_mut()?, "side region");
         let tab = &mut self.panel.tab;
-        let side = egui::Panel::right("side").frame(theme::panel()).default_size(PANEL_WIDTH).min_size(340.0);
+        let widths = widths(region.ctx().viewport_rect().width());
+        let side = egui::Panel::right("side").frame(theme::panel()).default_size(PANEL_WIDTH).size_range(widths);
         side.show(&mut region, |ui| {
-            ui.horizontal(|ui| {
+            ui.horizontal_wrapped(|ui| {
                 for (one, name) in [(Tab::Plan, "Plan and rollout"), (Tab::Training, "Training"), (Tab::Tasks, "Tasks")]
                 {
                     ui.selectable_value(tab, one, name);
@@ -60,6 +66,12 @@ impl SideRegion<'_, '_> {
         self.space.keep(&region);
         Ok(())
     }
+}
+
+/// Least and greatest width of the panel in a window so wide.
+fn widths(window: f32) -> egui::Rangef {
+    let greatest = PANEL_SHARE * window;
+    egui::Rangef::new(MIN_PANEL_WIDTH.min(greatest), greatest)
 }
 
 /// Condition: the side panel is open at `tab`.
@@ -97,7 +109,7 @@ fn show_throughput(
 ) -> Result {
     let mut region = space.region(contexts.ctx_mut()?, "status region");
     egui::Panel::bottom("status").frame(theme::panel()).show(&mut region, |ui| {
-        ui.horizontal(|ui| {
+        ui.horizontal_wrapped(|ui| {
             let figure = |ui: &mut egui::Ui, value: String, what: &str| {
                 ui.label(egui::RichText::new(value).monospace());
                 theme::explain(ui, what);
@@ -166,22 +178,25 @@ fn show_tasks(
         }
         ui.add_space(theme::GAP);
         ui.label(egui::RichText::new("Tasks").heading());
-        egui::Grid::new("tasks").num_columns(5).striped(true).spacing([14.0, 6.0]).show(ui, |ui| {
-            for title in ["instance", "rate, Hz", "episodes", "return", "last score"] {
-                ui.label(egui::RichText::new(title).small().color(theme::FAINT));
-            }
-            ui.end_row();
-            for (index, &instance) in instances.0.iter().enumerate() {
-                let (name, _, pace, tally, finished) = rows.get(instance).expect("an instance on show");
-                if ui.selectable_label(index == selection.index, &name.0).clicked() {
-                    chosen = Some(index);
+        let table = egui::Grid::new("tasks").num_columns(5).striped(true).spacing([14.0, 6.0]);
+        theme::wide(ui, "tasks", |ui| {
+            table.show(ui, |ui| {
+                for title in ["instance", "rate, Hz", "episodes", "return", "last score"] {
+                    ui.label(egui::RichText::new(title).small().color(theme::FAINT));
                 }
-                ui.monospace(format!("{:.0}", pace.rate_hz));
-                ui.monospace(finished.count.to_string());
-                ui.monospace(format!("{:.2}", tally.episode_return));
-                ui.monospace(if finished.count > 0 { format!("{:.2}", finished.score) } else { "–".to_owned() });
                 ui.end_row();
-            }
+                for (index, &instance) in instances.0.iter().enumerate() {
+                    let (name, _, pace, tally, finished) = rows.get(instance).expect("an instance on show");
+                    if ui.selectable_label(index == selection.index, &name.0).clicked() {
+                        chosen = Some(index);
+                    }
+                    ui.monospace(format!("{:.0}", pace.rate_hz));
+                    ui.monospace(finished.count.to_string());
+                    ui.monospace(format!("{:.2}", tally.episode_return));
+                    ui.monospace(if finished.count > 0 { format!("{:.2}", finished.score) } else { "–".to_owned() });
+                    ui.end_row();
+                }
+            });
         });
         ui.add_space(theme::GAP);
         let (_, task, ..) = rows.get(instances.selected(*selection)).expect("an instance on show");
@@ -204,4 +219,18 @@ fn show_tasks(
         selection.index = index;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_panel_leaves_most_of_the_window_to_the_instances() {
+        for window in [400.0, 800.0, 1440.0, 2560.0] {
+            let widths = widths(window);
+            assert!(widths.min <= widths.max && widths.max <= 0.36 * window, "{widths:?} of {window}");
+        }
+        assert!(widths(1440.0).contains(PANEL_WIDTH));
+    }
 }

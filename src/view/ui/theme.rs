@@ -103,6 +103,11 @@ pub(super) fn complain(ui: &mut egui::Ui, text: impl Into<String>) {
     ui.label(egui::RichText::new(text).color(ERROR));
 }
 
+/// Contents that keep their width; where a panel is narrower, they scroll sideways.
+pub(super) fn wide(ui: &mut egui::Ui, id: &str, contents: impl FnOnce(&mut egui::Ui)) {
+    egui::ScrollArea::horizontal().id_salt(id).auto_shrink([false, true]).show(ui, contents);
+}
+
 /// A panel with nothing to show yet: what is missing and what to do.
 pub(super) fn empty(ui: &mut egui::Ui, what: &str, to_do: &str) {
     ui.add_space(4.0 * GAP);

@@ -10,7 +10,7 @@ const HINT_WIDTH: f32 = 330.0;
 
 /// Shows it and does what is chosen.
 pub(super) fn show(ui: &mut egui::Ui, view: &mut Viewpoint, inside: &mut ShowInside) {
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         theme::explain(ui, "camera");
         egui::ComboBox::from_id_salt("camera").selected_text(view.name().to_owned()).show_ui(ui, |ui| {
             ui.selectable_value(&mut view.camera, None, "free");
@@ -25,7 +25,7 @@ pub(super) fn show(ui: &mut egui::Ui, view: &mut Viewpoint, inside: &mut ShowIns
         ui.separator();
         ui.toggle_value(&mut inside.contacts, "Contacts").on_hover_text("Points and forces of contacts (N)");
         ui.toggle_value(&mut inside.joints, "Joint axes").on_hover_text("Axes of joints (J)");
-        if view.camera.is_none() && ui.available_width() > HINT_WIDTH {
+        if view.camera.is_none() && ui.available_size_before_wrap().x > HINT_WIDTH {
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                 theme::explain(ui, "drag to turn · right drag to move · wheel to zoom");
             });
