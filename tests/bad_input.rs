@@ -2,9 +2,11 @@
 
 mod common;
 
+#[cfg(feature = "learn")]
 use std::path::Path;
 use std::process::Command;
 
+#[cfg(feature = "learn")]
 use common::skip;
 
 /// Exit code and what was said on stderr.

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use terrarium::env::policy::Policy;
-use terrarium::env::statistics::{MeasureConfig, measure};
+use terrarium::env::measure::{MeasureConfig, measure};
+use terrarium::env::policy::{Player, Policy};
 use terrarium::sim::Seed;
 use terrarium::task::Registry;
 
@@ -33,7 +33,7 @@ fn simple_policies_score_as_recorded() {
             continue;
         };
         let seed = Seed::new(3);
-        let mut policies = [Policy::Uniform.batch(task, seed), Policy::Zero.batch(task, seed)];
+        let mut policies = [Policy::Uniform, Policy::Zero].map(|policy| Player::Beside(policy, seed));
         let config = MeasureConfig { episodes: EPISODES, instances: EPISODES, seed };
         let samples = measure(task, &mut policies, config).expect("the task is hosted");
         for ((name, (mean, deviation)), sample) in

@@ -12,8 +12,9 @@ use super::Misuse;
 use super::keys::Words;
 use crate::data::{DemoEpisode, EpisodeCard, Origin, Recorder};
 use crate::env::film::film;
-use crate::env::policy::{BatchPolicy, Policy};
-use crate::env::statistics::{MeasureConfig, RecordedEpisode, Sample, Statistics, measure, record};
+use crate::env::measure::{MeasureConfig, RecordedEpisode, measure, record};
+use crate::env::policy::{BatchPolicy, Player, Policy};
+use crate::env::statistics::{Sample, Statistics};
 use crate::files::{create_dir_all, write_atomic_with};
 use crate::sim::{FRAME_SIZE, Seed};
 use crate::task::{Registry, Task};
@@ -62,7 +63,7 @@ impl PolicySource {
         }
     }
 
-    fn open(&self, task: &Task, seed: Seed, open_checkpoint: OpenCheckpoint) -> anyhow::Result<BatchPolicy<'static>> {
+    fn open(&self, task: &Task, seed: Seed, open_checkpoint: OpenCheckpoint) -> anyhow::Result<Player<'static>> {
         let policy = match self {
             Self::Uniform => Policy::Uniform,
             Self::Zero => Policy::Zero,
@@ -72,9 +73,9 @@ impl PolicySource {
                     .map_err(|problem| Misuse(format!("the policy file cannot be read: {problem}: {shown}")))?;
                 Policy::parse(&text, task).map_err(|problem| Misuse(format!("{problem}: {shown}")))?
             }
-            Self::Checkpoint(path) => return open_checkpoint(path, task, seed),
+            Self::Checkpoint(path) => return open_checkpoint(path, task, seed).map(Player::Batch),
         };
-        Ok(policy.batch(task, seed))
+        Ok(Player::Beside(policy, seed))
     }
 }
 
@@ -102,17 +103,17 @@ pub(super) fn run(args: &[String], open_checkpoint: OpenCheckpoint) -> anyhow::R
         return Err(Misuse("episodes=0 gives no statistics; take at least 1".to_owned()).into());
     }
     if let Some(dir) = words.get::<PathBuf>("frames")? {
-        write_frames(&dir, task, source.open(task, seed, open_checkpoint)?, seed)?;
+        write_frames(&dir, task, source.open(task, seed, open_checkpoint)?.into_batch(task), seed)?;
     }
-    let policy = source.open(task, seed, open_checkpoint)?;
+    let player = source.open(task, seed, open_checkpoint)?;
 
     let started = Instant::now();
     let config = MeasureConfig::new(episodes, seed);
     let sample = match words.get::<PathBuf>("record")? {
-        None => measure(task, &mut [policy], config)?.remove(0),
+        None => measure(task, &mut [player], config)?.remove(0),
         Some(dir) => {
             let name = words.get_or("policy", "uniform".to_owned())?;
-            record_to(&dir, task, &name, policy, config)?
+            record_to(&dir, task, &name, player, config)?
         }
     };
     let statistics = sample.statistics();
@@ -152,15 +153,9 @@ fn write_frames(dir: &Path, task: &Task, policy: BatchPolicy<'_>, seed: Seed) ->
 }
 
 /// Runs the episodes and adds them to the dataset at `dir`.
-fn record_to(
-    dir: &Path,
-    task: &Task,
-    name: &str,
-    policy: BatchPolicy<'_>,
-    config: MeasureConfig,
-) -> anyhow::Result<Sample> {
+fn record_to(dir: &Path, task: &Task, name: &str, player: Player<'_>, config: MeasureConfig) -> anyhow::Result<Sample> {
     let mut recorder = Recorder::open(dir, &task.id, task.obs_dim, task.action_dim)?;
-    let sample = record(task, policy, config, &mut |episode| {
+    let sample = record(task, player, config, &mut |episode| {
         let (seed, instance, number) = episode.origin;
         let card = EpisodeCard {
             rows: episode.rewards.len(),

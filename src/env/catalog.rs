@@ -84,7 +84,7 @@ pub struct EnvHooks {
     layout: fn(&SharedParams) -> Layout,
     check_drawing: fn(&SharedParams) -> Result<(), String>,
     time_plain_loop: fn(&Task, &SharedParams, u64, u32, &[[f32; ACTION_DIM]]) -> Duration,
-    add_systems: fn(&mut World),
+    add_host: fn(&mut World),
     insert: fn(&mut EntityWorldMut, SharedParams, Seed, u64),
     copy: fn(&World, Entity, &mut World, Entity),
     draw: fn(&World, Entity, &mut dyn Canvas, Seed) -> bool,
@@ -170,7 +170,7 @@ impl EnvCatalog {
             time_plain_loop: |task, params, instances, steps, actions| {
                 plain_loop::time::<E>(task, &concrete::<E>(params), instances, steps, actions)
             },
-            add_systems: plugin::add_systems::<E>,
+            add_host: plugin::add_host::<E>,
             insert: |entity, params, seed, stream| {
                 let params = concrete::<E>(&params);
                 let state = E::new(&params, &mut seed.rng(Purpose::Construct, stream, 0));
@@ -260,7 +260,7 @@ pub fn spawn_instance(
     seed: Seed,
 ) -> Entity {
     if world.resource_mut::<EnvCatalog>().scheduled.insert(hosted.hooks.name) {
-        (hosted.hooks.add_systems)(world);
+        (hosted.hooks.add_host)(world);
     }
     let mode = world.resource::<Sim>().observation;
     let mut entity = world.spawn((

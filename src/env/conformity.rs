@@ -6,8 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::policy::{BatchPolicy, PolicyError, WrittenPolicy};
-use super::statistics::{EpisodeSample, MeasureConfig, Sample, Statistics, StatisticsError, measure};
+use super::measure::{MeasureConfig, MeasureError, measure};
+use super::policy::{Player, PolicyError, WrittenPolicy};
+use super::statistics::{EpisodeSample, Sample, Statistics};
 use crate::sim::{Purpose, Seed};
 use crate::task::{Domain, Task};
 
@@ -37,7 +38,7 @@ pub enum ConformityError {
     },
     /// The episodes could not be run.
     #[error(transparent)]
-    Statistics(#[from] StatisticsError),
+    Statistics(#[from] MeasureError),
     /// A width is not the task's.
     #[error("{what} of {task} is {found} wide in the recording, but {needed} here")]
     Width {
@@ -165,16 +166,16 @@ pub fn compare_task(
             policy.stats.as_ref().filter(|stats| stats.episodes > 0).ok_or_else(|| no_statistics(index))
         })
         .collect::<Result<_, _>>()?;
-    let mut policies: Vec<BatchPolicy<'_>> = (0u64..)
+    let mut players: Vec<Player<'_>> = (0u64..)
         .zip(&recorded.policies)
         .map(|(index, written)| {
             let bad = |problem| ConformityError::Policy { task: task.id.clone(), index: index as usize, problem };
-            Ok(written.policy(task).map_err(bad)?.batch(task, Seed::new(seed.derive(Purpose::Policy, index))))
+            Ok(Player::Beside(written.policy(task).map_err(bad)?, Seed::new(seed.derive(Purpose::Policy, index))))
         })
         .collect::<Result<_, ConformityError>>()?;
     let most = references.iter().map(|reference| reference.episodes).max().unwrap_or(0);
     let episodes = episodes.unwrap_or_else(|| u32::try_from(most).unwrap_or(u32::MAX)).max(2);
-    let samples = measure(task, &mut policies, MeasureConfig::new(episodes, seed))?;
+    let samples = measure(task, &mut players, MeasureConfig::new(episodes, seed))?;
     let bad_actions = samples.iter().map(|sample| sample.bad_actions).sum();
     let steps = samples.iter().flat_map(|sample| &sample.episodes).map(|episode| u64::from(episode.steps)).sum();
     let policies = (1..)
@@ -350,7 +351,7 @@ mod tests {
     fn sample(task: &Task, policy: Policy, seed: u64) -> Sample {
         let seed = Seed::new(seed);
         let config = MeasureConfig::new(200, seed);
-        measure(task, &mut [policy.batch(task, seed)], config).expect("it runs").remove(0)
+        measure(task, &mut [Player::Beside(policy, seed)], config).expect("it runs").remove(0)
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use std::slice;
 use std::sync::Arc;
 
+use super::measure::MeasureError;
 use super::policy::{BatchPolicy, PolicyFailure, PolicyInput};
-use super::statistics::StatisticsError;
 use super::{Simulation, SimulationConfig};
 use crate::sim::{ACTION_DIM, FRAME_SIZE, Frame, Group, OBS_DIM, Observation, ObservationMode, Seed, StepRecord};
 use crate::task::Task;
@@ -18,14 +18,14 @@ pub type Show<'a> = &'a mut dyn FnMut(&[u8]) -> Result<(), PolicyFailure>;
 ///
 /// # Errors
 ///
-/// [`StatisticsError`] when the task cannot be hosted or not drawn, the policy fails, or `show` does.
+/// [`MeasureError`] when the task cannot be hosted or not drawn, the policy fails, or `show` does.
 pub fn film(
     task: &Task,
     mut policy: BatchPolicy<'_>,
     seed: Seed,
     most: usize,
     show: Show<'_>,
-) -> Result<(), StatisticsError> {
+) -> Result<(), MeasureError> {
     let mut simulation = Simulation::new(&SimulationConfig {
         tasks: Arc::from([task.clone()]),
         instances: vec![0],
@@ -36,10 +36,10 @@ pub fn film(
     })?;
     let mut input = PolicyInput { instance: 0, first: true, observation: [0.0; OBS_DIM] };
     for _ in 0..most {
-        show(&interleaved(&simulation.get::<Frame>(0).pixels)).map_err(StatisticsError::Recording)?;
+        show(&interleaved(&simulation.get::<Frame>(0).pixels)).map_err(MeasureError::Recording)?;
         input.observation = simulation.get::<Observation>(0).0;
         let mut action = [0.0; ACTION_DIM];
-        policy(slice::from_ref(&input), slice::from_mut(&mut action)).map_err(StatisticsError::Policy)?;
+        policy(slice::from_ref(&input), slice::from_mut(&mut action)).map_err(MeasureError::Policy)?;
         simulation.set_action(0, &action);
         simulation.step(Group(0));
         if simulation.get::<StepRecord>(0).ending.is_some() {

@@ -68,8 +68,8 @@ impl Outcome {
     #[inline]
     pub fn new<const N: usize>(terms: [f64; N]) -> Self {
         const { assert!(N <= MAX_REWARD_TERMS) };
-        let mut all = [0.0; MAX_REWARD_TERMS];
-        all[..N].copy_from_slice(&terms);
+        // Made whole, not copied into zeros: it is read back at once, and in wider pieces than single entries.
+        let all = std::array::from_fn(|i| if i < N { terms[i] } else { 0.0 });
         Self { terms: all, ..Self::default() }
     }
 

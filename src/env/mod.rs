@@ -8,8 +8,10 @@ pub mod box2d;
 mod catalog;
 pub mod conformity;
 pub mod film;
+mod instance;
 mod instances;
 mod layout;
+pub mod measure;
 #[cfg(feature = "mujoco")]
 pub mod mujoco;
 mod picture;

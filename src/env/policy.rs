@@ -114,6 +114,25 @@ pub type PolicyFailure = Box<dyn std::error::Error + Send + Sync>;
 /// ignored.
 pub type BatchPolicy<'a> = Box<dyn FnMut(&[PolicyInput], &mut [[f32; ACTION_DIM]]) -> Result<(), PolicyFailure> + 'a>;
 
+/// Who acts in instances of a task.
+pub enum Player<'a> {
+    /// A policy that needs no learner, with random numbers from this seed. It acts beside the simulation, on the threads
+    /// that step it.
+    Beside(Policy, Seed),
+    /// Anything that acts for all of its instances at once.
+    Batch(BatchPolicy<'a>),
+}
+
+impl<'a> Player<'a> {
+    /// The same, acting for all instances at once; a policy acts as it would beside the simulation.
+    pub fn into_batch(self, task: &Task) -> BatchPolicy<'a> {
+        match self {
+            Self::Beside(policy, seed) => policy.batch(task, seed),
+            Self::Batch(policy) => policy,
+        }
+    }
+}
+
 impl Policy {
     /// Reads one policy object (JSON) and checks it against the widths of `task`. Statistics beside it are skipped.
     ///

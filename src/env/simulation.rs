@@ -6,8 +6,8 @@ use bevy::prelude::*;
 
 use super::{EnvCatalog, EnvError, HostedTask, HostedTasks, arcade, box2d, spawn_instance};
 use crate::sim::{
-    Action, Group, InstanceId, InstanceTask, ObservationMode, Seed, Sim, SimPlugin, Throughput, control_step,
-    start_episodes,
+    Action, Actor, Drive, Group, InstanceId, InstanceTask, ObservationMode, Seed, Sim, SimPlugin, Throughput,
+    control_steps, start_episodes,
 };
 use crate::task::Task;
 
@@ -89,9 +89,20 @@ impl Simulation {
 
     /// One control step of the instances of `group`, with the actions they hold.
     pub fn step(&mut self, group: Group) {
+        self.drive(group, Drive::HELD);
+    }
+
+    /// `steps` control steps of the instances of `group`, with actions that `actor` gives. The same as to ask and step
+    /// one by one, but on all threads and without coming back in between: each instance takes all of its steps while it
+    /// is in the cache.
+    pub fn play(&mut self, group: Group, steps: u32, actor: &dyn Actor) {
+        self.drive(group, Drive { steps, actor: Some(actor) });
+    }
+
+    fn drive(&mut self, group: Group, drive: Drive<'_>) {
         let world = self.app.world_mut();
         world.resource_mut::<Sim>().active = group;
-        control_step(world);
+        control_steps(world, drive);
     }
 
     /// Gives an instance its next action; entries beyond the row count as they are, those beyond the task's as zero.

@@ -129,7 +129,7 @@ pub struct Scored<'a> {
 impl Scored<'_> {
     /// Adds up returns, applies the time limit, scores an ended episode and keeps its last observation. A step whose
     /// reward or observation is not finite, or whose simulator gave up, ends its episode as a fault.
-    #[inline]
+    #[inline(always)]
     pub fn score(self, throughput: &mut Throughput) {
         let Self { task, observation, last, record, episode, tally, finished } = self;
         throughput.steps += 1;

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use bevy::ecs::schedule::{ScheduleLabel, SingleThreadedExecutor};
-use bevy::ecs::system::BoxedSystem;
 use bevy::prelude::*;
 
-use super::{Group, InstanceTask, ObservationMode, Seed, Threads, Throughput};
+use super::{Drive, Group, InstanceTask, ObservationMode, Seed, Threads, Throughput};
 use crate::task::Task;
 
-/// One control step of every instance in the active group: [`control_step`] as a schedule, for apps.
+/// One control step of every instance in the active group with the actions that they hold: [`control_steps`] as a
+/// schedule, for apps.
 #[derive(ScheduleLabel, Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ControlStep;
 
@@ -34,12 +34,16 @@ pub struct Sim {
     pub throughput: Throughput,
     /// One an environment type; `None` while they run. They work on disjoint instances, so their order does not matter
     /// and no schedule has to find one: a schedule would take longer than ten cheap instances.
-    systems: Option<Vec<InstanceSystem>>,
+    hosts: Option<Vec<Box<dyn Host>>>,
 }
 
-struct InstanceSystem {
-    advance: BoxedSystem,
-    start: BoxedSystem,
+/// The instances of one environment type, as they are stepped.
+pub trait Host: Send + Sync {
+    /// Takes those of the active group through control steps.
+    fn advance(&mut self, world: &mut World, drive: Drive<'_>);
+
+    /// Starts the first episode of those that have none yet.
+    fn start(&mut self, world: &mut World);
 }
 
 impl Sim {
@@ -53,56 +57,43 @@ impl Sim {
         &self.tasks[usize::from(number.0)]
     }
 
-    /// Adds, to a world that has [`SimPlugin`], a system that takes instances of the active group through all phases and
-    /// one that starts episodes.
+    /// Adds an environment type to a world that has [`SimPlugin`].
     ///
     /// # Panics
     ///
     /// When the world has no [`SimPlugin`], and during a control step.
-    pub fn add_systems<A, S>(
-        world: &mut World,
-        advance: impl IntoSystem<(), (), A>,
-        start: impl IntoSystem<(), (), S>,
-    ) {
-        let mut system = InstanceSystem {
-            advance: Box::new(IntoSystem::into_system(advance)),
-            start: Box::new(IntoSystem::into_system(start)),
-        };
-        system.advance.initialize(world);
-        system.start.initialize(world);
-        world.resource_mut::<Self>().systems.as_mut().expect(NOT_RUNNING).push(system);
+    pub fn add_host(world: &mut World, host: impl Host + 'static) {
+        world.resource_mut::<Self>().hosts.as_mut().expect(NOT_RUNNING).push(Box::new(host));
     }
 
-    fn run(world: &mut World, pick: fn(&mut InstanceSystem) -> &mut BoxedSystem) {
+    fn run(world: &mut World, mut work: impl FnMut(&mut dyn Host, &mut World)) {
         // Taking the list alone is several times faster than `World::resource_scope`.
-        let mut systems = world.resource_mut::<Self>().systems.take().expect(NOT_RUNNING);
-        for system in systems.iter_mut().map(pick) {
-            if let Err(problem) = system.run((), world) {
-                panic!("{}: {problem}", system.name());
-            }
+        let mut hosts = world.resource_mut::<Self>().hosts.take().expect(NOT_RUNNING);
+        for host in &mut hosts {
+            work(&mut **host, world);
         }
-        world.resource_mut::<Self>().systems = Some(systems);
+        world.resource_mut::<Self>().hosts = Some(hosts);
     }
 }
 
 const NOT_RUNNING: &str = "no control step is running, and none has panicked";
 
-/// One control step of every instance in the active group.
+/// Control steps of every instance in the active group.
 ///
 /// # Panics
 ///
-/// When the world has no [`SimPlugin`] or a system lacks a resource.
-pub fn control_step(world: &mut World) {
-    Sim::run(world, |system| &mut system.advance);
+/// When the world has no [`SimPlugin`], or during a control step.
+pub fn control_steps(world: &mut World, drive: Drive<'_>) {
+    Sim::run(world, |host, world| host.advance(world, drive));
 }
 
 /// Starts the first episode of instances that have none yet; nothing steps.
 ///
 /// # Panics
 ///
-/// When the world has no [`SimPlugin`] or a system lacks a resource.
+/// When the world has no [`SimPlugin`], or during a control step.
 pub fn start_episodes(world: &mut World) {
-    Sim::run(world, |system| &mut system.start);
+    Sim::run(world, |host, world| host.start(world));
 }
 
 /// The phases of an instance's control step, in order. An instance goes through all of them while it is in the cache, and
@@ -139,7 +130,8 @@ impl Plugin for SimPlugin {
     fn build(&self, app: &mut App) {
         // Systems spread their own instances over threads; a second layer of threads would only add hand-overs.
         let mut step = Schedule::new(ControlStep);
-        step.set_executor(SingleThreadedExecutor::new()).add_systems(control_step);
+        step.set_executor(SingleThreadedExecutor::new())
+            .add_systems(|world: &mut World| control_steps(world, Drive::HELD));
         let mut start = Schedule::new(StartEpisodes);
         start.set_executor(SingleThreadedExecutor::new()).add_systems(start_episodes);
         app.add_schedule(step).add_schedule(start).insert_resource(Sim {
@@ -149,7 +141,7 @@ impl Plugin for SimPlugin {
             active: Group(0),
             threads: Threads::new(self.threads),
             throughput: Throughput::default(),
-            systems: Some(Vec::new()),
+            hosts: Some(Vec::new()),
         });
     }
 }

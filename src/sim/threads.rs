@@ -30,28 +30,28 @@ impl Threads {
     }
 
     /// Calls `work` with one piece after the other until `next` has none left, on up to `threads` threads, this one
-    /// among them. Allocates a task for each thread, whatever the number of pieces.
+    /// among them. `next` is told which of them asks: this one is 0 in every call. Allocates a task for each further
+    /// thread, whatever the number of pieces.
     ///
     /// # Panics
     ///
     /// When `next` or `work` does, and when the system starts no more threads.
-    pub fn share<P>(&self, threads: usize, next: impl FnMut() -> Option<P> + Send, work: impl Fn(P) + Sync) {
+    pub fn share<P>(&self, threads: usize, next: impl FnMut(usize) -> Option<P> + Send, work: impl Fn(P) + Sync) {
         let next = Mutex::new(next);
-        let take = || (next.lock().unwrap_or_else(PoisonError::into_inner))();
-        let run = || {
-            while let Some(piece) = take() {
+        let take = |thread| (next.lock().unwrap_or_else(PoisonError::into_inner))(thread);
+        let run = |thread| {
+            while let Some(piece) = take(thread) {
                 work(piece);
             }
         };
-        let helpers = threads.min(self.count) - 1;
-        if helpers == 0 {
-            return run();
+        let threads = threads.min(self.count);
+        if threads == 1 {
+            return run(0);
         }
+        let run = &run;
         self.helpers().scope(|scope| {
-            for _ in 0..helpers {
-                scope.spawn(async { run() });
-            }
-            scope.spawn_on_scope(async { run() });
+            (1..threads).for_each(|thread| scope.spawn(async move { run(thread) }));
+            run(0);
         });
     }
 
