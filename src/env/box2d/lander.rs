@@ -220,6 +220,10 @@ impl Pieces for Moon {
     fn friction(&self, number: u16) -> f32 {
         GROUND_FRICTION[usize::from(number == 0)]
     }
+
+    fn whole(&self, _: u16) -> u16 {
+        0
+    }
 }
 
 impl Environment for Lander {

@@ -51,8 +51,10 @@ mod impact;
 mod joint;
 mod lander;
 mod lander_picture;
+mod nearest;
 mod physics;
 mod pressure;
+mod sweep;
 mod terrain;
 #[cfg(test)]
 mod tests;
