@@ -4,7 +4,6 @@ use rapier2d::prelude::Vector;
 use serde::{Deserialize, Serialize};
 
 use super::body::{Body, Frame, Polygon};
-use super::joint::LINEAR_SLOP;
 
 /// The skin of a shape, m.
 pub(super) const SKIN_M: f32 = 0.01;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::body::{Body, box_outline};
 use super::joint::Joint;
 use super::physics::{Physics, STEP_SECS};
-use super::terrain::{Ground, LEVEL_M, Point, Terrain};
+use super::terrain::{Ground, Point, Terrain};
 use super::walker_picture;
 use crate::env::{Environment, Field, Layout, Outcome};
 use crate::paint::Canvas;
