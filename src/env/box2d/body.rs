@@ -119,11 +119,6 @@ impl Frame {
     pub(super) fn local(&self, point: Vector) -> Vector {
         self.turn.inverse() * (point - self.origin)
     }
-
-    /// The world as the body has it.
-    pub(super) fn inverse(&self) -> Self {
-        Self { origin: self.local(Vector::ZERO), turn: self.turn.inverse() }
-    }
 }
 
 /// Where a body is.

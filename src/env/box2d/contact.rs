@@ -20,6 +20,9 @@ pub(super) trait Pieces {
     fn friction(&self, number: u16) -> f32;
     /// The fixed body of which a piece is a part.
     fn whole(&self, number: u16) -> u16;
+    /// Whether a piece is a block that comes after a body in Box2D's pool. The first of two polygons is preferred where
+    /// both have a face to meet at; segments always come first.
+    fn comes_after(&self, number: u16, body: usize) -> bool;
 }
 
 /// Which of the two shapes a contact's face is on.
@@ -65,7 +68,7 @@ pub(super) struct Spot {
 }
 
 /// Impulse of the ground on a body at a point.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Impulse {
     /// Out of the ground, N s.
     pub normal: f32,
@@ -169,9 +172,9 @@ impl Pose {
     }
 }
 
-/// Where a body meets a piece; without touching spots if it does not.
-pub(super) fn meet(body: &Body, pose: &Pose, piece: &Polygon) -> Manifold {
-    if piece.corners().len() == 2 { meet_segment(body, pose, piece) } else { meet_block(body, pose, piece) }
+/// Where a body meets a piece, which may come first of the two if it is a block; without touching spots if it does not.
+pub(super) fn meet(body: &Body, pose: &Pose, piece: &Polygon, body_first: bool) -> Manifold {
+    if piece.corners().len() == 2 { meet_segment(body, pose, piece) } else { meet_block(body, pose, piece, body_first) }
 }
 
 /// Smallest distance of corners from the line through a point of a face with this normal.
@@ -239,9 +242,9 @@ fn meet_segment(body: &Body, pose: &Pose, piece: &Polygon) -> Manifold {
 }
 
 /// A block is a polygon like the body.
-fn meet_block(body: &Body, pose: &Pose, piece: &Polygon) -> Manifold {
+fn meet_block(body: &Body, pose: &Pose, piece: &Polygon, body_first: bool) -> Manifold {
     let Pose { frame, outline } = pose;
-    let (ground_face, ground_distance) = nearest_face(&piece.at(&frame.inverse()), body.shape.corners());
+    let (ground_face, ground_distance) = nearest_face(piece, outline.corners());
     if ground_distance > SKINS_M {
         return Manifold::default();
     }
@@ -249,7 +252,11 @@ fn meet_block(body: &Body, pose: &Pose, piece: &Polygon) -> Manifold {
     if body_distance > SKINS_M {
         return Manifold::default();
     }
-    let on_body = body_distance > 0.98 * ground_distance + 0.001;
+    let on_body = if body_first {
+        ground_distance <= 0.98 * body_distance + 0.001
+    } else {
+        body_distance > 0.98 * ground_distance + 0.001
+    };
     let (side, reference, local, incident, face) = if on_body {
         (Side::Body, outline, &body.shape, piece, body_face)
     } else {
@@ -332,7 +339,7 @@ mod tests {
     fn a_box_meets_a_segment_with_two_corners_cut_to_the_segment() {
         let ground = Polygon::new(&[Vector::new(-5.0, 0.0), Vector::new(0.4, 0.0)]);
         let (body, pose) = square(0.01);
-        let manifold = meet(&body, &pose, &ground);
+        let manifold = meet(&body, &pose, &ground, false);
         assert_eq!((manifold.spots().len(), manifold.side), (2, Side::Ground));
         let mut columns = [0, 1].map(|spot| manifold.touching(spot, &pose.frame).point.x);
         columns.sort_by(f32::total_cmp);
@@ -344,14 +351,14 @@ mod tests {
             assert!((point.y - 0.005).abs() < 1e-6, "between the two: {point}");
         }
         let (body, pose) = square(0.03);
-        assert!(!meet(&body, &pose, &ground).touches());
+        assert!(!meet(&body, &pose, &ground, false).touches());
     }
 
     #[test]
     fn a_box_on_the_end_of_a_segment_meets_it_with_its_own_face() {
         let ground = Polygon::new(&[Vector::new(0.5, -3.0), Vector::new(0.5, 0.0)]);
         let (body, pose) = square(0.015);
-        let manifold = meet(&body, &pose, &ground);
+        let manifold = meet(&body, &pose, &ground, false);
         assert_eq!((manifold.spots().len(), manifold.side), (1, Side::Body));
         let it = manifold.touching(0, &pose.frame);
         assert!((it.normal - Vector::Y).length() < 1e-6 && (it.gap + 0.005).abs() < 1e-6, "{it:?}");
@@ -361,9 +368,9 @@ mod tests {
     fn impulses_stay_with_their_features() {
         let ground = Polygon::new(&[Vector::new(-5.0, 0.0), Vector::new(5.0, 0.0)]);
         let (body, pose) = square(0.01);
-        let mut earlier = meet(&body, &pose, &ground);
+        let mut earlier = meet(&body, &pose, &ground, false);
         earlier.spots_mut()[1].impulse.normal = 3.0;
-        let mut later = meet(&body, &pose, &ground);
+        let mut later = meet(&body, &pose, &ground, false);
         later.inherit(&earlier);
         assert_eq!([0, 1].map(|spot| later.spots()[spot].impulse.normal), [0.0, 3.0]);
     }

@@ -34,6 +34,7 @@ struct Approach<'a> {
     start: Place,
     end: Place,
     piece: &'a Polygon,
+    body_first: bool,
 }
 
 /// Which part of the way from `start` to `end` is over when a shape with its center of mass at `center` meets a piece, if
@@ -43,11 +44,12 @@ pub(super) fn time_of_impact(
     mut start: Place,
     mut end: Place,
     piece: &Polygon,
+    body_first: bool,
 ) -> Option<f32> {
     let turns = std::f32::consts::TAU * (start.angle / std::f32::consts::TAU).floor();
     start.angle -= turns;
     end.angle -= turns;
-    let approach = Approach { shape, center, start, end, piece };
+    let approach = Approach { shape, center, start, end, piece, body_first };
     let mut time = 0.0;
     let mut found = Simplex::default();
     for _ in 0..MAX_ROUNDS {
@@ -88,7 +90,7 @@ impl Approach<'_> {
         self.start.toward(&self.end, time).frame(self.center)
     }
 
-    /// What parts the features that were found nearest.
+    /// What parts the features that were found nearest. Where that is two edges, the first one's normal does.
     fn axis(&self, found: &Simplex, frame: &Frame) -> Axis {
         let [first, second] = [found.ends[0], found.ends[1]];
         let (ground, body) = (self.piece.corners(), self.shape.corners());
@@ -96,7 +98,7 @@ impl Approach<'_> {
         let normal = |from: Vector, to: Vector| Vector::new(to.y - from.y, from.x - to.x).normalize();
         if found.count == 1 {
             Axis::Corners((frame.point(body[first.body]) - ground[first.ground]).normalize())
-        } else if first.ground == second.ground {
+        } else if first.ground == second.ground || self.body_first && first.body != second.body {
             let (from, to) = (body[first.body], body[second.body]);
             let (middle, normal) = (0.5 * (from + to), normal(from, to));
             let gap = (ground[first.ground] - frame.point(middle)).dot(frame.turn * normal);
@@ -172,7 +174,7 @@ mod tests {
     fn a_body_meets_a_face_a_corner_and_nothing() {
         let shape = Polygon::new(&box_outline([0.5, 0.5]));
         let ground = Polygon::new(&[Vector::new(-1.0, 0.0), Vector::new(1.0, 0.0)]);
-        let met = |start, end| time_of_impact((&shape, Vector::ZERO), start, end, &ground);
+        let met = |start, end| time_of_impact((&shape, Vector::ZERO), start, end, &ground, false);
         let near = |found: Option<f32>, expected: f32| found.is_some_and(|it| (it - expected).abs() < 0.002);
         assert!(near(met(at(0.0, 1.5, 0.0), at(0.0, 0.5, 0.0)), 0.995), "flat on the face");
         assert!(near(met(at(0.0, -1.5, 0.0), at(0.0, -0.5, 0.0)), 0.995), "and from below");

@@ -45,7 +45,7 @@ pub(super) struct Joint {
 }
 
 /// Impulses with which a joint's next step begins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Held {
     limit: Limit,
     impulse: Vector,
@@ -114,7 +114,8 @@ impl Joint {
     }
 
     /// One sweep over velocities.
-    pub(super) fn solve(&self, prepared: &Prepared, held: &mut Held, motions: &mut [Motion]) {
+    pub(super) fn solve(&mut self, prepared: &Prepared, motions: &mut [Motion]) {
+        let held = &mut self.held;
         let [ia, ib] = prepared.inverse.map(|it| it.inertia);
         let wrong = motions[self.b].spin - motions[self.a].spin - self.motor_speed;
         let most = prepared.motor_most;
@@ -304,8 +305,7 @@ mod tests {
                 [Motion { velocity: Vector::new(3.0, 1.0), spin: 2.0 }, Motion { velocity: Vector::X, spin: 7.0 }];
             let momentum = motions[0].velocity + motions[1].velocity;
             let prepared = joint.prepare(&bodies, &mut motions, 0.02);
-            let mut held = joint.held;
-            (0..180).for_each(|_| joint.solve(&prepared, &mut held, &mut motions));
+            (0..180).for_each(|_| joint.solve(&prepared, &mut motions));
             let slip = motions[1].at(prepared.arm[1]) - motions[0].at(prepared.arm[0]);
             let turns = motions[1].spin - motions[0].spin;
             assert!(slip.length() < 1e-4 && (turns - speed).abs() < 1e-3, "{slip}, {turns} rad/s at {angle}");

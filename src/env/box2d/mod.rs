@@ -54,7 +54,6 @@ mod lander_picture;
 mod nearest;
 mod physics;
 mod pressure;
-mod sweep;
 mod terrain;
 #[cfg(test)]
 mod tests;

@@ -7,9 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::body::{Body, Motion, Place, Polygon};
 use super::contact::{Manifold, Pieces, Pose, SKIN_M, meet};
 use super::impact::time_of_impact;
-use super::joint::{Held, Joint, Prepared};
-use super::pressure::{FIRM, GENTLE, Impulses, Pressure, push_out};
-use super::sweep::repeat;
+use super::joint::{Joint, Prepared};
+use super::pressure::{FIRM, GENTLE, Pressure, push_out};
 
 /// Duration of a physics step, s.
 pub(super) const STEP_SECS: f32 = 1.0 / 50.0;
@@ -21,6 +20,8 @@ pub(super) const GRAVITY: f32 = 10.0;
 const VELOCITY_SWEEPS: usize = 180;
 const POSITION_SWEEPS: usize = 60;
 const IMPACT_POSITION_SWEEPS: usize = 20;
+/// Sweeps over velocities end early once none changes by more, m/s and rad/s: that is rounding, as far as means tell.
+const STILL: f32 = 1e-6;
 
 /// Most bodies of a robot.
 const MAX_BODIES: usize = 5;
@@ -44,6 +45,8 @@ const CALM_STEPS: u8 = 25;
 pub(super) struct Physics {
     /// Whether gravity is switched off.
     weightless: bool,
+    /// Whether sweeps over velocities never end early, so that every bit is as in Box2D.
+    all_sweeps: bool,
     bodies: Vec<Body>,
     joints: Vec<Joint>,
     /// Bodies and joints in the order in which they are solved.
@@ -59,6 +62,8 @@ pub(super) struct Physics {
 struct Contact {
     body: usize,
     piece: u16,
+    /// Whether the body comes before the piece.
+    body_first: bool,
     manifold: Manifold,
     /// Impacts in this step, and whether the last look found it not touching.
     impacts: u8,
@@ -178,7 +183,8 @@ impl Physics {
             let body = &mut bodies[contact.body];
             let shape = ground.piece(contact.piece);
             let near = shape.bounds().loosened(ROAM_M).intersects(&body.roams);
-            let manifold = if near { meet(body, &poses[contact.body], &shape) } else { Manifold::default() };
+            let manifold =
+                if near { meet(body, &poses[contact.body], &shape, contact.body_first) } else { Manifold::default() };
             contact.update(manifold, body);
             contact.missed = !near;
         }
@@ -188,8 +194,8 @@ impl Physics {
     /// Finds new velocities and places for a step; whether all places fit together.
     fn solve(&mut self, ground: &impl Pieces) -> bool {
         let Self { bodies, joints, contacts, body_order, joint_order, .. } = self;
-        let mut swept = Swept::default();
-        for (motion, body) in swept.motions.iter_mut().zip(bodies.iter()) {
+        let mut motions = [Motion::default(); MAX_BODIES];
+        for (motion, body) in motions.iter_mut().zip(bodies.iter()) {
             *motion = body.motion;
             motion.velocity.y -= if self.weightless { 0.0 } else { STEP_SECS * GRAVITY };
         }
@@ -205,31 +211,31 @@ impl Physics {
         let touching = &touching[..count];
         let mut pressures = [Pressure::default(); MAX_TOUCHING];
         let pressures = &mut pressures[..count];
-        for ((pressure, impulses), &i) in pressures.iter_mut().zip(&mut swept.pressures).zip(touching) {
+        for (pressure, &i) in pressures.iter_mut().zip(touching) {
             let body = contacts[i].body;
             *pressure = contacts[i].pressure(&bodies[body], ground);
-            impulses.iter_mut().zip(contacts[i].manifold.spots()).for_each(|(impulse, spot)| *impulse = spot.impulse);
-            pressure.warm(impulses, &bodies[body].inverse, &mut swept.motions[body]);
+            pressure.warm(contacts[i].manifold.spots(), &bodies[body].inverse, &mut motions[body]);
         }
         let mut prepared = [Prepared::default(); MAX_BODIES - 1];
         for &joint in joint_order.iter() {
-            prepared[joint] = joints[joint].prepare(bodies, &mut swept.motions, STEP_SECS);
-            swept.joints[joint] = joints[joint].held;
+            prepared[joint] = joints[joint].prepare(bodies, &mut motions, STEP_SECS);
         }
-        repeat(VELOCITY_SWEEPS, &mut swept, |Swept { motions, joints: held, pressures: impulses }| {
+        for _ in 0..VELOCITY_SWEEPS {
+            let before = motions;
             for &joint in joint_order.iter() {
-                joints[joint].solve(&prepared[joint], &mut held[joint], motions);
+                joints[joint].solve(&prepared[joint], &mut motions);
             }
-            for (pressure, impulses) in pressures.iter().zip(impulses) {
-                pressure.solve(impulses, &bodies[pressure.body].inverse, &mut motions[pressure.body]);
+            for pressure in pressures.iter_mut() {
+                pressure.solve(&bodies[pressure.body].inverse, &mut motions[pressure.body]);
             }
-        });
-        joints.iter_mut().zip(swept.joints).for_each(|(joint, held)| joint.held = held);
-        for ((pressure, impulses), &i) in pressures.iter().zip(&swept.pressures).zip(touching) {
-            let spots = &mut contacts[i].manifold.spots_mut()[..pressure.count()];
-            spots.iter_mut().zip(impulses).for_each(|(spot, &impulse)| spot.impulse = impulse);
+            if !self.all_sweeps && still(&before, &motions) {
+                break;
+            }
         }
-        for (body, motion) in bodies.iter_mut().zip(swept.motions) {
+        for (pressure, &i) in pressures.iter().zip(touching) {
+            pressure.store(contacts[i].manifold.spots_mut());
+        }
+        for (body, motion) in bodies.iter_mut().zip(motions) {
             body.motion = motion.capped(STEP_SECS);
             body.place.shift(STEP_SECS * body.motion.velocity, STEP_SECS * body.motion.spin);
         }
@@ -313,7 +319,7 @@ impl Physics {
             let at = if let Some(at) = contact.meets_at {
                 at
             } else {
-                let Contact { body, piece, spent, .. } = *contact;
+                let Contact { body, piece, body_first, spent, .. } = *contact;
                 let way = &mut ways[body];
                 // Both are brought to the same time.
                 let end = self.bodies[body].place;
@@ -322,7 +328,7 @@ impl Physics {
                 } else if spent < way.spent {
                     self.spend(piece, way.spent, ground);
                 }
-                let part = meeting(&self.bodies[body], way.start, &ground.piece(piece));
+                let part = meeting(&self.bodies[body], way.start, &ground.piece(piece), body_first);
                 let at = part.map_or(1.0, |part| (way.spent + (1.0 - way.spent) * part).min(1.0));
                 self.contacts[i].meets_at = Some(at);
                 at
@@ -338,7 +344,7 @@ impl Physics {
     fn look_again(&mut self, contact: usize, ground: &impl Pieces) -> bool {
         let contact = &mut self.contacts[contact];
         let body = &mut self.bodies[contact.body];
-        let manifold = meet(body, &Pose::of(body), &ground.piece(contact.piece));
+        let manifold = meet(body, &Pose::of(body), &ground.piece(contact.piece), contact.body_first);
         contact.update(manifold, body);
         contact.manifold.touches()
     }
@@ -361,14 +367,16 @@ impl Physics {
         for (pressure, &i) in pressures.iter_mut().zip(touching) {
             *pressure = contacts[i].pressure(body, ground);
         }
-        let mut swept = (body.motion, [Impulses::default(); MAX_TOUCHING]);
-        repeat(VELOCITY_SWEEPS, &mut swept, |(motion, impulses)| {
-            for (pressure, impulses) in pressures.iter().zip(impulses) {
-                pressure.solve(impulses, &body.inverse, motion);
+        let mut motion = body.motion;
+        for _ in 0..VELOCITY_SWEEPS {
+            let before = motion;
+            pressures.iter_mut().for_each(|pressure| pressure.solve(&body.inverse, &mut motion));
+            if !self.all_sweeps && still(&[before], &[motion]) {
+                break;
             }
-        });
+        }
         let start = body.place;
-        body.motion = swept.0.capped(secs);
+        body.motion = motion.capped(secs);
         body.place.shift(secs * body.motion.velocity, secs * body.motion.spin);
         start
     }
@@ -397,7 +405,8 @@ impl Physics {
             if near && !contacts.iter().any(|it| it.body == body && it.piece == piece) {
                 let same = contacts.iter().find(|it| ground.whole(it.piece) == ground.whole(piece));
                 let spent = same.map_or(0.0, |it| it.spent);
-                let contact = Contact { body, piece, spent, ..Contact::default() };
+                let body_first = ground.comes_after(piece, body);
+                let contact = Contact { body, piece, body_first, spent, ..Contact::default() };
                 contacts.push(contact);
             }
         });
@@ -407,6 +416,12 @@ impl Physics {
     #[cfg(test)]
     pub(super) fn weightless(&mut self) {
         self.weightless = true;
+    }
+
+    /// Lets sweeps over velocities never end early.
+    #[cfg(test)]
+    pub(super) fn sweep_all(&mut self) {
+        self.all_sweeps = true;
     }
 
     /// Puts the first body somewhere at rest, with the joints at these angles.
@@ -441,13 +456,13 @@ impl Way {
 }
 
 /// After which part of its way from `start` to where it is a body meets a piece.
-fn meeting(body: &Body, start: Place, piece: &Polygon) -> Option<f32> {
+fn meeting(body: &Body, start: Place, piece: &Polygon, body_first: bool) -> Option<f32> {
     let (from, to) = (body.shape.at(&start.frame(body.center)).bounds(), body.outline().bounds());
     // Corners leave the box around the two ends by the height of their arcs.
     let turn = body.place.angle - start.angle;
     let way = from.merged(&to).loosened(0.25 * turn * turn);
     let near = piece.bounds().intersects(&way);
-    near.then(|| time_of_impact((&body.shape, body.center), start, body.place, piece)).flatten()
+    near.then(|| time_of_impact((&body.shape, body.center), start, body.place, piece, body_first)).flatten()
 }
 
 impl Contact {
@@ -468,12 +483,12 @@ impl Contact {
     }
 }
 
-/// What sweeps over velocities change.
-#[derive(Clone, Copy, Default, PartialEq)]
-struct Swept {
-    motions: [Motion; MAX_BODIES],
-    joints: [Held; MAX_BODIES - 1],
-    pressures: [Impulses; MAX_TOUCHING],
+/// Whether no body's velocity changed but for rounding.
+fn still(before: &[Motion], after: &[Motion]) -> bool {
+    before.iter().zip(after).all(|(before, after)| {
+        let change = (after.velocity - before.velocity).abs();
+        change.x <= STILL && change.y <= STILL && (after.spin - before.spin).abs() <= STILL
+    })
 }
 
 #[cfg(test)]
@@ -497,6 +512,10 @@ mod tests {
 
         fn whole(&self, piece: u16) -> u16 {
             piece
+        }
+
+        fn comes_after(&self, _: u16, _: usize) -> bool {
+            false
         }
     }
 

@@ -3,7 +3,7 @@
 use rapier2d::prelude::Vector;
 
 use super::body::{Body, Inverse, Motion};
-use super::contact::{Impulse, Manifold};
+use super::contact::{Impulse, Manifold, Spot};
 use super::joint::LINEAR_SLOP;
 
 /// Most that a push moves, m.
@@ -28,6 +28,7 @@ pub(super) struct Pressure {
     friction: f32,
     points: [Point; 2],
     count: usize,
+    impulses: [Impulse; 2],
     /// How impulses at two points change their speeds, and its inverse: the entries of the diagonal and beside it.
     matrix: [f32; 3],
     inverse: [f32; 3],
@@ -39,9 +40,6 @@ struct Point {
     normal_mass: f32,
     tangent_mass: f32,
 }
-
-/// Impulses at the points of a contact.
-pub(super) type Impulses = [Impulse; 2];
 
 impl Pressure {
     /// Readies a contact of a body.
@@ -77,18 +75,24 @@ impl Pressure {
         pressure
     }
 
-    /// Applies the impulses of the last step.
-    pub(super) fn warm(&self, impulses: &Impulses, inverse: &Inverse, motion: &mut Motion) {
-        for (point, impulse) in self.points[..self.count].iter().zip(impulses) {
-            let impulse = impulse.normal * self.normal + impulse.tangent * tangent(self.normal);
-            motion.push(inverse, impulse, point.arm);
+    /// Applies the impulses of the last step, which the spots hold.
+    pub(super) fn warm(&mut self, spots: &[Spot], inverse: &Inverse, motion: &mut Motion) {
+        for (i, spot) in spots.iter().take(self.count).enumerate() {
+            self.impulses[i] = spot.impulse;
+            let impulse = spot.impulse.normal * self.normal + spot.impulse.tangent * tangent(self.normal);
+            motion.push(inverse, impulse, self.points[i].arm);
         }
     }
 
+    /// Keeps the impulses for the next step.
+    pub(super) fn store(&self, spots: &mut [Spot]) {
+        spots.iter_mut().zip(self.impulses).take(self.count).for_each(|(spot, impulse)| spot.impulse = impulse);
+    }
+
     /// One sweep over velocities.
-    pub(super) fn solve(&self, impulses: &mut Impulses, inverse: &Inverse, motion: &mut Motion) {
+    pub(super) fn solve(&mut self, inverse: &Inverse, motion: &mut Motion) {
         let along = tangent(self.normal);
-        for (point, held) in self.points[..self.count].iter().zip(impulses.iter_mut()) {
+        for (point, held) in self.points[..self.count].iter().zip(&mut self.impulses) {
             let slip = motion.at(point.arm).dot(along);
             let most = self.friction * held.normal;
             let wanted = (held.tangent - point.tangent_mass * slip).clamp(-most, most);
@@ -98,14 +102,14 @@ impl Pressure {
         let [first, second] = &self.points;
         if self.count == 1 {
             let speed = motion.at(first.arm).dot(self.normal);
-            let held = &mut impulses[0].normal;
+            let held = &mut self.impulses[0].normal;
             let wanted = (*held - first.normal_mass * speed).max(0.0);
             let impulse = wanted - std::mem::replace(held, wanted);
             motion.push(inverse, impulse * self.normal, first.arm);
         } else {
-            let held = Vector::new(impulses[0].normal, impulses[1].normal);
+            let held = Vector::new(self.impulses[0].normal, self.impulses[1].normal);
             let Some(wanted) = self.both(held, motion) else { return };
-            (impulses[0].normal, impulses[1].normal) = (wanted.x, wanted.y);
+            (self.impulses[0].normal, self.impulses[1].normal) = (wanted.x, wanted.y);
             let pushes = [(wanted.x - held.x) * self.normal, (wanted.y - held.y) * self.normal];
             motion.velocity += inverse.mass * (pushes[0] + pushes[1]);
             let turn = first.arm.perp_dot(pushes[0]) + second.arm.perp_dot(pushes[1]);
@@ -133,11 +137,6 @@ impl Pressure {
             return Some(Vector::new(0.0, only));
         }
         (free.x >= 0.0 && free.y >= 0.0).then_some(Vector::ZERO)
-    }
-
-    /// How many of a manifold's spots press.
-    pub(super) fn count(&self) -> usize {
-        self.count
     }
 }
 
@@ -175,15 +174,14 @@ mod tests {
     fn grounded(y: f32) -> (Body, Manifold) {
         let body = Body::new(&box_outline([0.5, 0.5]), 1.0, 0.0, Vector::new(0.0, 0.5 + y), 0.0);
         let ground = Polygon::new(&[Vector::new(-5.0, 0.0), Vector::new(5.0, 0.0)]);
-        let manifold = meet(&body, &Pose::of(&body), &ground);
+        let manifold = meet(&body, &Pose::of(&body), &ground, false);
         (body, manifold)
     }
 
     fn after(motion: Motion, friction: f32) -> Motion {
         let (body, manifold) = grounded(0.015);
-        let (mut motion, mut impulses) = (motion, Impulses::default());
-        let pressure = Pressure::new(0, &body, &manifold, friction);
-        (0..180).for_each(|_| pressure.solve(&mut impulses, &body.inverse, &mut motion));
+        let (mut motion, mut pressure) = (motion, Pressure::new(0, &body, &manifold, friction));
+        (0..180).for_each(|_| pressure.solve(&body.inverse, &mut motion));
         motion
     }
 

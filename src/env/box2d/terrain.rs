@@ -51,7 +51,7 @@ pub(super) struct Terrain {
     pub heights: Vec<f32>,
     /// Blocks from left to right: lower left and upper right corner, m.
     pub blocks: Vec<[Point; 2]>,
-    /// By which contacts with pieces begin in order: of the blocks, then of the edges.
+    /// Places in Box2D's pool, by which contacts begin in order: of the blocks, the edges and the walker's bodies.
     slots: Vec<u16>,
 }
 
@@ -88,10 +88,10 @@ impl Terrain {
     /// Gives each piece the slot that it has in Box2D's pool after so many resets of one world. A reset frees the ground from
     /// right to left, then the robot; the pool hands out first what was freed last, to the ground from left to right and
     /// then to the robot. So slots move on by the bodies of a robot at each reset, and each time turn around as many.
-    pub(super) fn number(&mut self, resets: usize) {
-        let count = self.blocks.len() + self.heights.len() - 1;
+    fn number(&mut self, resets: usize) {
+        let count = self.blocks.len() + self.heights.len() - 1 + ROBOT_BODIES;
         self.slots.clear();
-        self.slots.reserve(CORNERS + MAX_BLOCKS);
+        self.slots.reserve(CORNERS + MAX_BLOCKS + ROBOT_BODIES);
         self.slots.extend((0..count).map(|piece| {
             let (mut slot, mut left) = (piece, resets);
             loop {
@@ -100,9 +100,17 @@ impl Terrain {
                 if left == 0 {
                     break slot as u16;
                 }
-                (slot, left) = (count + ROBOT_BODIES - 1 - slot, left - 1);
+                (slot, left) = (count - 1 - slot, left - 1);
             }
         }));
+    }
+
+    /// A ground of these heights and blocks.
+    #[cfg(test)]
+    pub(super) fn given(heights: Vec<f32>, blocks: Vec<[Point; 2]>, resets: usize) -> Self {
+        let mut terrain = Self { heights, blocks, ..Self::default() };
+        terrain.number(resets);
+        terrain
     }
 
     fn slot(&self, number: u16) -> u16 {
@@ -184,11 +192,16 @@ impl Pieces for Terrain {
     fn whole(&self, number: u16) -> u16 {
         number
     }
+
+    fn comes_after(&self, number: u16, body: usize) -> bool {
+        let is_block = usize::from(number) >= CORNERS;
+        is_block && self.slot(number) > self.slots[self.slots.len() - ROBOT_BODIES + body]
+    }
 }
 
 /// Corners of a block, counter-clockwise.
 pub(super) fn block_corners([low, high]: &[Point; 2]) -> [Point; 4] {
-    [*low, [high[0], low[1]], *high, [low[0], high[1]]]
+    [[high[0], low[1]], *high, [low[0], high[1]], *low]
 }
 
 /// Where a ray meets a segment, from either side.
@@ -344,9 +357,22 @@ mod tests {
     }
 
     #[test]
+    fn a_new_ground_begins_from_left_to_right_and_resets_turn_fives_around() {
+        let order = |resets| {
+            let terrain = Terrain::given(vec![LEVEL_M; CORNERS], vec![[[2.0, 3.0], [3.0, 4.0]]], resets);
+            let mut seen = Vec::new();
+            terrain.near(1.0, 5.0, &mut |piece| seen.push(piece));
+            seen
+        };
+        assert_eq!(order(0), [200, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+        // Now the block is the first piece: fives begin at it.
+        assert_eq!(order(9), [3, 2, 200, 8, 7, 6, 5, 4, 10, 9]);
+    }
+
+    #[test]
     fn rays_stop_at_the_nearest_ground() {
         let block = [[2.0, LEVEL_M], [3.0, LEVEL_M + 1.0]];
-        let terrain = Terrain { heights: vec![LEVEL_M; CORNERS], blocks: vec![block], ..Terrain::default() };
+        let terrain = Terrain::given(vec![LEVEL_M; CORNERS], vec![block], 0);
         let from = |x: f32| [x, LEVEL_M + 2.0];
         assert!((terrain.cast(from(1.0), [0.0, -4.0]) - 0.5).abs() < 1e-6, "the line");
         assert!((terrain.cast(from(2.5), [0.0, -4.0]) - 0.25).abs() < 1e-6, "the top of the block");

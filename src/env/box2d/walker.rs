@@ -102,6 +102,15 @@ impl Walker {
         [LIDAR_M * sin, -LIDAR_M * cos]
     }
 
+    /// Puts a new robot on a ground, at rest and with every sweep of Box2D's.
+    #[cfg(test)]
+    pub(super) fn stand_on(&mut self, terrain: Terrain) {
+        self.terrain = terrain;
+        let (bodies, joints) = robot();
+        self.physics.restart(&bodies, &joints, &self.terrain);
+        self.physics.sweep_all();
+    }
+
     fn potential(&self) -> f64 {
         130.0 / f64::from(SCALE) * f64::from(self.origin().x) - 5.0 * f64::from(self.physics.body(0).place.angle.abs())
     }
