@@ -192,3 +192,35 @@ impl Search<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::f32::consts::FRAC_PI_4;
+
+    use super::*;
+    use crate::env::box2d::body::{Place, box_outline};
+
+    #[test]
+    fn a_box_is_nearest_with_a_corner_or_an_edge() {
+        let shape = Polygon::new(&box_outline([0.5, 0.5]));
+        let ground = Polygon::new(&[Vector::new(-1.0, 0.0), Vector::new(1.0, 0.0)]);
+        let block = Polygon::new(&box_outline([1.0, 0.25]));
+        let at = |x, y, angle| Place { center: Vector::new(x, y), angle }.frame(Vector::ZERO);
+        let mut found = Simplex::default();
+        for (piece, frame, expected, count) in [
+            (&ground, at(0.2, 0.75, 0.0), 0.25, 2),
+            (&ground, at(0.2, 1.0 + 0.5f32.sqrt(), FRAC_PI_4), 1.0, 2),
+            (&ground, at(1.5 + 0.3, 0.5 + 0.4, 0.0), 0.5, 1),
+            (&ground, at(0.1, 0.2, 0.3), 0.0, 3),
+            (&block, at(-1.6, 0.1, 0.0), 0.1, 2),
+        ] {
+            // From nothing, from what was found elsewhere, and from the result itself.
+            for known in [Simplex::default(), found, found] {
+                found = if known.count == 0 { known } else { found };
+                let distance = nearest(piece, &shape, &frame, &mut found);
+                assert!((distance - expected).abs() < 1e-5, "{distance} for {expected}");
+                assert_eq!(found.count, count, "at a distance of {expected}");
+            }
+        }
+    }
+}
