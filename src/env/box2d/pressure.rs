@@ -48,15 +48,15 @@ impl Pressure {
         let Inverse { mass, inertia } = it.inverse;
         let mut levers = [0.0; 2];
         let frame = it.frame();
-        for i in 0..pressure.count {
+        for (i, lever) in levers.iter_mut().enumerate().take(pressure.count) {
             let (at, normal) = manifold.pressed_at(i, &frame);
             pressure.normal = normal;
             let arm = at - it.place.center;
-            levers[i] = arm.perp_dot(normal);
+            *lever = arm.perp_dot(normal);
             let along = arm.perp_dot(tangent(normal));
             pressure.points[i] = Point {
                 arm,
-                normal_mass: 1.0 / (mass + inertia * levers[i] * levers[i]),
+                normal_mass: 1.0 / (mass + inertia * *lever * *lever),
                 tangent_mass: 1.0 / (mass + inertia * along * along),
             };
         }
