@@ -15,8 +15,8 @@ const WALKS: u32 = 60;
 /// but alike, so the episodes of a policy take a few different courses, and rare ones weigh on spreads.
 const OF_LINEAR_WALKS: f64 = 0.97;
 
-/// Whether a figure is the spread of the walker's vertical speed. It is made by the rare walker (1 of 200 in Box2D,
-/// 1 of 250 here) that staggers backward over the left end of the ground and falls for the rest of its episode.
+/// Whether a figure is the spread of the walker's vertical speed. It is made by the rare walker (1 of 200 in Box2D) that
+/// staggers backward over the left end of the ground and falls for the rest of its episode.
 fn hangs_on_rare_falls(it: &Comparison) -> bool {
     it.figure == "obs_std[3]"
 }

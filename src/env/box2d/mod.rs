@@ -45,7 +45,7 @@
 //!
 //! - That of the vertical speed, with uniform actions on four grounds and two linear policies on hills: it hangs on the rare
 //!   walker that staggers backward over the left end of the ground and falls for the rest of its episode. The recorded
-//!   samples have 1 to 3 of it in 200 episodes; Box2D itself, asked again, 5 in 1,046 and we 6 in 1,500.
+//!   samples have 1 to 3 of it in 200 episodes; Box2D itself, asked again, had 5 in 1,046.
 //! - That of the return of one policy on hills: no recorded walker falls in 200 episodes; of Box2D's, asked again, 2 % do,
 //!   and as many of ours.
 //!
