@@ -11,12 +11,12 @@ use terrarium::task::{Domain, Registry};
 
 /// Episodes of each policy of a walker: a third of those recorded, so that the test stays short. Landers are quick.
 const WALKS: u32 = 60;
-/// Share of the figures of a walker's linear policies that agree at least. Starts on one ground are all but alike, so the
-/// episodes of a policy are few different courses, and which of them one takes hangs on the last bits.
-const OF_LINEAR_WALKS: f64 = 0.85;
+/// Share of the figures of a walker's linear policies, spreads included, that agree at least. Starts on one ground are all
+/// but alike, so the episodes of a policy take a few different courses, and rare ones weigh on spreads.
+const OF_LINEAR_WALKS: f64 = 0.97;
 
-/// Whether a figure is the spread of the walker's vertical speed. It is made by the rare walker (1 of 200 in the reference,
-/// 1 of 250 here) that staggers backward over the left end of the ground and falls for the rest of its episode.
+/// Whether a figure is the spread of the walker's vertical speed. It is made by the rare walker (1 of 200 in Box2D) that
+/// staggers backward over the left end of the ground and falls for the rest of its episode.
 fn hangs_on_rare_falls(it: &Comparison) -> bool {
     it.figure == "obs_std[3]"
 }
@@ -40,7 +40,9 @@ fn every_task_conforms() {
                 if walks && linear && !start {
                     all += 1;
                     agreeing += usize::from(it.agrees);
-                } else if !(it.agrees || walks && hangs_on_rare_falls(it)) {
+                }
+                let spread = walks && !it.decides && (linear || hangs_on_rare_falls(it));
+                if !(it.agrees || spread && !start) {
                     let found = format!("{} instead of {}, allowed {}", it.found, it.reference, it.allowed);
                     problems.push(format!("{} {policy} {}: {found}", task.id, it.figure));
                 }

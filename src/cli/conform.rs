@@ -1,6 +1,6 @@
 //! `terrarium conform`: holds tasks against recorded statistics of the reference.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -29,9 +29,6 @@ Box2D tasks are held to their means; their standard deviations are shown, but do
 #[derive(Serialize)]
 struct TaskReport {
     agrees: bool,
-    /// Why it may differ, where it does.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    note: Option<&'static str>,
     policies: Vec<PolicyReport>,
 }
 
@@ -94,8 +91,7 @@ pub(super) fn run(args: &[String]) -> anyhow::Result<ExitCode> {
             eprintln!("warning: {count} actions of {id} were not finite; zero was taken in their place");
         }
         let agrees = policies.iter().all(|policy| policy.agrees);
-        let note = (!agrees).then(|| known_difference(&task)).flatten();
-        tasks_report.insert(task.id, TaskReport { agrees, note, policies });
+        tasks_report.insert(task.id, TaskReport { agrees, policies });
     }
     let seconds = started.elapsed().as_secs_f64();
     eprintln!("{steps} steps in {seconds:.1} s, {:.0} steps/s", steps as f64 / seconds);
@@ -106,8 +102,6 @@ pub(super) fn run(args: &[String]) -> anyhow::Result<ExitCode> {
     } else {
         let agreeing = report.tasks.values().filter(|task| task.agrees).count();
         println!("{agreeing} of {} tasks agree", report.tasks.len());
-        let notes: BTreeSet<&str> = report.tasks.values().filter_map(|task| task.note).collect();
-        notes.into_iter().for_each(|note| println!("{note}"));
     }
     Ok(if report.agrees { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -144,15 +138,6 @@ fn select(
     }
     unknown.for_each(|problem| eprintln!("warning: skipped, {problem}"));
     Ok(tasks)
-}
-
-/// Why a task may differ from its reference though it follows the same rules.
-fn known_difference(task: &Task) -> Option<&'static str> {
-    (task.environment == "walker").then_some(
-        "Walkers: on one ground, starts differ by a push of 0.015 m/s alone, so that all episodes of a policy take one of a \
-         few courses. Which one hangs on the last bits of the arithmetic, so means of a policy may part from the reference's; \
-         means over policies do not. src/env/box2d/mod.rs says how far.",
-    )
 }
 
 /// One line a policy, and one for each figure that disagrees.

@@ -2,7 +2,6 @@
 
 use rapier2d::math::Rotation;
 use rapier2d::parry::bounding_volume::Aabb;
-use rapier2d::parry::mass_properties::MassProperties;
 use rapier2d::prelude::Vector;
 use serde::{Deserialize, Serialize};
 
@@ -60,15 +59,36 @@ impl Polygon {
         best
     }
 
-    /// The polygon at a place.
-    pub(super) fn at(&self, place: &Place) -> Self {
+    /// The polygon in a frame.
+    pub(super) fn at(&self, frame: &Frame) -> Self {
         let mut moved = *self;
-        let turn = Rotation::new(place.angle);
         for i in 0..self.count {
-            moved.corners[i] = place.center + turn * self.corners[i];
-            moved.normals[i] = turn * self.normals[i];
+            moved.corners[i] = frame.point(self.corners[i]);
+            moved.normals[i] = frame.turn * self.normals[i];
         }
         moved
+    }
+
+    /// Mass, kg, center of mass, m, and inertia about it, kg m², at a density, kg/m²: a sum over triangles.
+    fn mass(&self, density: f32) -> (f32, Vector, f32) {
+        let corners = self.corners();
+        let inner = (1.0 / corners.len() as f32) * corners.iter().copied().fold(Vector::ZERO, |sum, it| sum + it);
+        let third = 1.0 / 3.0;
+        let (mut area, mut moment, mut spread) = (0.0, Vector::ZERO, 0.0);
+        for i in 0..corners.len() {
+            let [a, b] = self.edge(i).map(|corner| corner - inner);
+            let cross = a.perp_dot(b);
+            let triangle = 0.5 * cross;
+            area += triangle;
+            moment += triangle * third * (a + b);
+            let square = |a: f32, b: f32| a * a + b * a + b * b;
+            spread += (0.25 * third * cross) * (square(a.x, b.x) + square(a.y, b.y));
+        }
+        let offset = (1.0 / area) * moment;
+        let (mass, center) = (density * area, offset + inner);
+        let about_origin = density * spread + mass * (center.length_squared() - offset.length_squared());
+        let center = (1.0 / mass) * (mass * center);
+        (mass, center, about_origin - mass * center.length_squared())
     }
 
     /// The box around it and its skin.
@@ -77,6 +97,27 @@ impl Polygon {
         let (min, max) =
             corners.iter().fold((corners[0], corners[0]), |(min, max), &point| (min.min(point), max.max(point)));
         Aabb::new(min - SKINS_M / 2.0, max + SKINS_M / 2.0)
+    }
+}
+
+/// Where a body's own coordinates are in the world.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Frame {
+    /// Their origin, m.
+    pub origin: Vector,
+    /// How they are turned.
+    pub turn: Rotation,
+}
+
+impl Frame {
+    /// Where a point of the body is.
+    pub(super) fn point(&self, local: Vector) -> Vector {
+        self.turn * local + self.origin
+    }
+
+    /// The point of the body that is at `point`.
+    pub(super) fn local(&self, point: Vector) -> Vector {
+        self.turn.inverse() * (point - self.origin)
     }
 }
 
@@ -98,24 +139,15 @@ impl Place {
         }
     }
 
-    /// A direction or arm of the body as it is in the world.
-    pub(super) fn turned(&self, local: Vector) -> Vector {
-        Rotation::new(self.angle) * local
+    /// An arm from the body's center of mass as it is in the world.
+    pub(super) fn turned(&self, arm: Vector) -> Vector {
+        Rotation::new(self.angle) * arm
     }
 
-    /// A direction or arm in the world as the body has it.
-    pub(super) fn turned_back(&self, arm: Vector) -> Vector {
-        Rotation::new(self.angle).inverse() * arm
-    }
-
-    /// Where a point of the body is.
-    pub(super) fn point(&self, local: Vector) -> Vector {
-        self.center + self.turned(local)
-    }
-
-    /// The point of the body that is at `point`.
-    pub(super) fn local(&self, point: Vector) -> Vector {
-        self.turned_back(point - self.center)
+    /// The frame of a body whose center of mass is at `center` in it.
+    pub(super) fn frame(&self, center: Vector) -> Frame {
+        let turn = Rotation::new(self.angle);
+        Frame { origin: self.center - turn * center, turn }
     }
 
     /// Moved by a displacement and a turn.
@@ -171,13 +203,13 @@ pub(super) struct Inverse {
 /// A rigid body.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Body {
-    /// Its shape from its center of mass.
+    /// Its shape, in its frame.
     pub shape: Polygon,
     /// Mass and inertia.
     pub inverse: Inverse,
     /// Friction coefficient; that of a contact is the geometric mean.
     pub friction: f32,
-    /// Center of mass from the origin in which its shape was given, m.
+    /// Center of mass in its frame, m.
     pub center: Vector,
     /// Where it is.
     pub place: Place,
@@ -195,17 +227,15 @@ impl Body {
     /// A body of `density`, kg/m², with its corners, counter-clockwise, m, from an origin that is at `origin` and is turned
     /// by `angle`. It rests.
     pub(super) fn new(corners: &[Vector], density: f32, friction: f32, origin: Vector, angle: f32) -> Self {
-        let mass = MassProperties::from_convex_polygon(density, corners);
-        let center = mass.local_com;
-        let mut from_center = [Vector::ZERO; MAX_CORNERS];
-        from_center.iter_mut().zip(corners).for_each(|(to, &from)| *to = from - center);
-        let place = Place { center: origin, angle };
+        let shape = Polygon::new(corners);
+        let (mass, center, inertia) = shape.mass(density);
+        let turn = Rotation::new(angle);
         Self {
-            shape: Polygon::new(&from_center[..corners.len()]),
-            inverse: Inverse { mass: mass.inv_mass, inertia: 1.0 / mass.principal_inertia() },
+            shape,
+            inverse: Inverse { mass: 1.0 / mass, inertia: 1.0 / inertia },
             friction,
             center,
-            place: Place { center: place.point(center), angle },
+            place: Place { center: turn * center + origin, angle },
             motion: Motion::default(),
             contact: false,
             touched: false,
@@ -213,14 +243,19 @@ impl Body {
         }
     }
 
+    /// Where its own coordinates are.
+    pub(super) fn frame(&self) -> Frame {
+        self.place.frame(self.center)
+    }
+
     /// Where the origin of its shape is, m.
     pub(super) fn origin(&self) -> Vector {
-        self.place.point(-self.center)
+        self.frame().origin
     }
 
     /// Its shape where it is.
     pub(super) fn outline(&self) -> Polygon {
-        self.shape.at(&self.place)
+        self.shape.at(&self.frame())
     }
 }
 

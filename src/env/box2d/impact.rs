@@ -2,9 +2,10 @@
 
 use rapier2d::prelude::Vector;
 
-use super::body::{Place, Polygon};
+use super::body::{Frame, Place, Polygon};
 use super::contact::SKINS_M;
 use super::joint::LINEAR_SLOP;
+use super::nearest::{Simplex, nearest};
 
 /// Distance at which a body has met the ground, m.
 const TARGET_M: f32 = SKINS_M - 3.0 * LINEAR_SLOP;
@@ -14,10 +15,10 @@ const MAX_HALVINGS: usize = 50;
 /// Most corners that are pushed back one by one.
 const MAX_CORNERS_PUSHED: usize = 8;
 
-/// The features of a body and a piece that are nearest to each other.
+/// What parts a body and a piece at their nearest features.
 #[derive(Clone, Copy, Debug)]
-enum Nearest {
-    /// Two corners, in this direction from the ground's to the body's.
+enum Axis {
+    /// Between two corners: this direction from the ground's to the body's.
     Corners(Vector),
     /// A face of the ground: a point of it, and its normal to the body's side.
     GroundFace(Vector, Vector),
@@ -25,27 +26,45 @@ enum Nearest {
     BodyFace(Vector, Vector),
 }
 
-/// A body on its way, and a piece of ground in front of it.
+/// A shape on its way, and a piece of ground in front of it.
 struct Approach<'a> {
     shape: &'a Polygon,
+    /// Center of mass in the shape's frame, m.
+    center: Vector,
     start: Place,
     end: Place,
     piece: &'a Polygon,
+    body_first: bool,
 }
 
-/// Which part of the way from `start` to `end` is over when a shape meets a piece, if it does; `None` too if they overlap
-/// at the start.
-pub(super) fn time_of_impact(shape: &Polygon, start: Place, end: Place, piece: &Polygon) -> Option<f32> {
-    let approach = Approach { shape, start, end, piece };
+/// Which part of the way from `start` to `end` is over when a shape with its center of mass at `center` meets a piece, if
+/// it does; `None` too if they overlap at the start.
+pub(super) fn time_of_impact(
+    (shape, center): (&Polygon, Vector),
+    mut start: Place,
+    mut end: Place,
+    piece: &Polygon,
+    body_first: bool,
+) -> Option<f32> {
+    let turns = std::f32::consts::TAU * (start.angle / std::f32::consts::TAU).floor();
+    start.angle -= turns;
+    end.angle -= turns;
+    let approach = Approach { shape, center, start, end, piece, body_first };
     let mut time = 0.0;
+    let mut found = Simplex::default();
     for _ in 0..MAX_ROUNDS {
-        let (distance, nearest) = approach.nearest(&approach.place(time))?;
+        let frame = approach.frame(time);
+        let distance = nearest(piece, shape, &frame, &mut found);
+        if distance <= 0.0 {
+            return None;
+        }
         if distance < TARGET_M + TOLERANCE_M {
             return Some(time);
         }
+        let axis = approach.axis(&found, &frame);
         let mut late = 1.0;
         for _ in 0..MAX_CORNERS_PUSHED {
-            let (late_gap, corner) = approach.deepest(nearest, late);
+            let (late_gap, corner) = approach.deepest(axis, late);
             if late_gap > TARGET_M + TOLERANCE_M {
                 return None;
             }
@@ -53,85 +72,73 @@ pub(super) fn time_of_impact(shape: &Polygon, start: Place, end: Place, piece: &
                 time = late;
                 break;
             }
-            let gap = approach.gap(nearest, corner, time);
+            let gap = approach.gap(axis, corner, time);
             if gap < TARGET_M - TOLERANCE_M {
                 return None;
             }
             if gap <= TARGET_M + TOLERANCE_M {
                 return Some(time);
             }
-            late = approach.crossing(nearest, corner, (time, gap), (late, late_gap));
+            late = approach.crossing(axis, corner, (time, gap), (late, late_gap));
         }
     }
     None
 }
 
 impl Approach<'_> {
-    fn place(&self, time: f32) -> Place {
-        self.start.toward(&self.end, time)
+    fn frame(&self, time: f32) -> Frame {
+        self.start.toward(&self.end, time).frame(self.center)
     }
 
-    /// The shapes' distance and their nearest features; `None` if they overlap.
-    fn nearest(&self, place: &Place) -> Option<(f32, Nearest)> {
-        let outline = self.shape.at(place);
-        let mut best = (f32::INFINITY, Nearest::Corners(Vector::Y));
-        let segment = self.piece.corners().len() == 2;
-        let mut apart = false;
-        // A segment has two edges of opposite normals; its corners are the same for both.
-        for (i, (&normal, &from)) in self.piece.normals().iter().zip(self.piece.corners()).enumerate() {
-            let [_, to] = self.piece.edge(i);
-            let mut in_front = true;
-            for &corner in outline.corners() {
-                let height = normal.dot(corner - from);
-                in_front &= height > 0.0;
-                consider(&mut best, corner, (from, to), 1.0, || {
-                    Nearest::GroundFace(0.5 * (from + to), if segment && height < 0.0 { -normal } else { normal })
-                });
-            }
-            apart |= in_front;
+    /// What parts the features that were found nearest. Where that is two edges, the first one's normal does.
+    fn axis(&self, found: &Simplex, frame: &Frame) -> Axis {
+        let [first, second] = [found.ends[0], found.ends[1]];
+        let (ground, body) = (self.piece.corners(), self.shape.corners());
+        let oriented = |gap: f32, normal: Vector| if gap < 0.0 { -normal } else { normal };
+        let normal = |from: Vector, to: Vector| Vector::new(to.y - from.y, from.x - to.x).normalize();
+        if found.count == 1 {
+            Axis::Corners((frame.point(body[first.body]) - ground[first.ground]).normalize())
+        } else if first.ground == second.ground || self.body_first && first.body != second.body {
+            let (from, to) = (body[first.body], body[second.body]);
+            let (middle, normal) = (0.5 * (from + to), normal(from, to));
+            let gap = (ground[first.ground] - frame.point(middle)).dot(frame.turn * normal);
+            Axis::BodyFace(middle, oriented(gap, normal))
+        } else {
+            let (from, to) = (ground[first.ground], ground[second.ground]);
+            let (middle, normal) = (0.5 * (from + to), normal(from, to));
+            let gap = (frame.point(body[first.body]) - middle).dot(normal);
+            Axis::GroundFace(middle, oriented(gap, normal))
         }
-        for (i, (&normal, &from)) in outline.normals().iter().zip(outline.corners()).enumerate() {
-            let [_, to] = outline.edge(i);
-            let mut in_front = true;
-            for &corner in self.piece.corners() {
-                in_front &= normal.dot(corner - from) > 0.0;
-                consider(&mut best, corner, (from, to), -1.0, || {
-                    let [from, to] = self.shape.edge(i);
-                    Nearest::BodyFace(0.5 * (from + to), self.shape.normals()[i])
-                });
-            }
-            apart |= in_front;
-        }
-        (apart && best.0 > 0.0).then(|| (best.0.sqrt(), best.1))
     }
 
-    /// The gap along the nearest features at a time, at the corner where it is smallest.
-    fn deepest(&self, nearest: Nearest, time: f32) -> (f32, Deepest) {
-        let place = self.place(time);
-        let corner = match nearest {
-            Nearest::Corners(axis) => (self.piece.farthest(axis), self.shape.farthest(place.turned_back(-axis))),
-            Nearest::GroundFace(_, normal) => (0, self.shape.farthest(place.turned_back(-normal))),
-            Nearest::BodyFace(_, normal) => (self.piece.farthest(-place.turned(normal)), 0),
+    /// The gap along an axis at a time, at the corners where it is smallest.
+    fn deepest(&self, axis: Axis, time: f32) -> (f32, Deepest) {
+        let frame = self.frame(time);
+        let back = frame.turn.inverse();
+        let corner = match axis {
+            Axis::Corners(axis) => (self.piece.farthest(axis), self.shape.farthest(back * -axis)),
+            Axis::GroundFace(_, normal) => (0, self.shape.farthest(back * -normal)),
+            Axis::BodyFace(_, normal) => (self.piece.farthest(-(frame.turn * normal)), 0),
         };
-        (self.gap_at(nearest, corner, &place), corner)
+        (self.gap_at(axis, corner, &frame), corner)
     }
 
-    fn gap(&self, nearest: Nearest, corner: Deepest, time: f32) -> f32 {
-        self.gap_at(nearest, corner, &self.place(time))
+    fn gap(&self, axis: Axis, corner: Deepest, time: f32) -> f32 {
+        self.gap_at(axis, corner, &self.frame(time))
     }
 
-    fn gap_at(&self, nearest: Nearest, (of_piece, of_shape): Deepest, place: &Place) -> f32 {
+    fn gap_at(&self, axis: Axis, (of_piece, of_shape): Deepest, frame: &Frame) -> f32 {
         let ground = self.piece.corners()[of_piece];
-        let body = || place.point(self.shape.corners()[of_shape]);
-        match nearest {
-            Nearest::Corners(axis) => (body() - ground).dot(axis),
-            Nearest::GroundFace(on_face, normal) => (body() - on_face).dot(normal),
-            Nearest::BodyFace(on_face, normal) => (ground - place.point(on_face)).dot(place.turned(normal)),
+        let body = || frame.point(self.shape.corners()[of_shape]);
+        match axis {
+            Axis::Corners(axis) => (body() - ground).dot(axis),
+            Axis::GroundFace(on_face, normal) => (body() - on_face).dot(normal),
+            Axis::BodyFace(on_face, normal) => (ground - frame.point(on_face)).dot(frame.turn * normal),
         }
     }
 
     /// When the gap at a corner is the target, between a time at which it is larger and one at which it is smaller.
-    fn crossing(&self, nearest: Nearest, corner: Deepest, mut before: (f32, f32), mut after: (f32, f32)) -> f32 {
+    fn crossing(&self, axis: Axis, corner: Deepest, mut before: (f32, f32), mut after: (f32, f32)) -> f32 {
         let last = after.0;
         for round in 0..MAX_HALVINGS {
             let time = if round % 2 == 1 {
@@ -139,7 +146,7 @@ impl Approach<'_> {
             } else {
                 0.5 * (before.0 + after.0)
             };
-            let gap = self.gap(nearest, corner, time);
+            let gap = self.gap(axis, corner, time);
             if (gap - TARGET_M).abs() < TOLERANCE_M {
                 return time;
             }
@@ -151,25 +158,6 @@ impl Approach<'_> {
 
 /// The corners of piece and shape between which a gap is smallest.
 type Deepest = (usize, usize);
-
-/// Takes in the distance of a corner from an edge of the other shape. `sign` is 1 if the corner is the body's.
-fn consider(
-    best: &mut (f32, Nearest),
-    corner: Vector,
-    (from, to): (Vector, Vector),
-    sign: f32,
-    face: impl FnOnce() -> Nearest,
-) {
-    let edge = to - from;
-    let along = (corner - from).dot(edge) / edge.length_squared();
-    let nearest = from + along.clamp(0.0, 1.0) * edge;
-    let distance = (corner - nearest).length_squared();
-    if distance < best.0 {
-        let inside = along > 0.0 && along < 1.0;
-        let feature = if inside { face() } else { Nearest::Corners(sign * (corner - nearest).normalize_or_zero()) };
-        *best = (distance, feature);
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -186,7 +174,7 @@ mod tests {
     fn a_body_meets_a_face_a_corner_and_nothing() {
         let shape = Polygon::new(&box_outline([0.5, 0.5]));
         let ground = Polygon::new(&[Vector::new(-1.0, 0.0), Vector::new(1.0, 0.0)]);
-        let met = |start, end| time_of_impact(&shape, start, end, &ground);
+        let met = |start, end| time_of_impact((&shape, Vector::ZERO), start, end, &ground, false);
         let near = |found: Option<f32>, expected: f32| found.is_some_and(|it| (it - expected).abs() < 0.002);
         assert!(near(met(at(0.0, 1.5, 0.0), at(0.0, 0.5, 0.0)), 0.995), "flat on the face");
         assert!(near(met(at(0.0, -1.5, 0.0), at(0.0, -0.5, 0.0)), 0.995), "and from below");
@@ -197,7 +185,11 @@ mod tests {
         assert!(met(at(0.0, 0.3, 0.0), at(0.0, -0.6, 0.0)).is_none(), "in it from the start");
         assert_eq!(met(at(0.0, 0.505, 0.0), at(0.0, 0.4, 0.0)), Some(0.0), "there already");
         let turned = met(at(0.0, 0.6, 0.0), at(0.0, 0.6, FRAC_PI_4)).expect("a turn brings a corner down");
-        let lowest = shape.at(&at(0.0, 0.6, FRAC_PI_4 * turned)).corners().iter().fold(9.0, |low, it| it.y.min(low));
+        let lowest = shape
+            .at(&at(0.0, 0.6, FRAC_PI_4 * turned).frame(Vector::ZERO))
+            .corners()
+            .iter()
+            .fold(9.0, |low, it| it.y.min(low));
         assert!((lowest - TARGET_M).abs() <= TOLERANCE_M, "{lowest}");
     }
 }

@@ -58,11 +58,9 @@ pub(super) struct Held {
 pub(super) struct Prepared {
     inverse: [Inverse; 2],
     arm: [Vector; 2],
-    /// Effective masses of the hinge alone, and with the limit.
+    /// How impulses change velocities at the hinge alone, and with the limit.
     point: Symmetric2,
     point_and_limit: Symmetric3,
-    /// Couples the limit's impulse into the hinge.
-    coupling: Vector,
     motor_mass: f32,
     motor_most: f32,
 }
@@ -95,61 +93,64 @@ impl Joint {
         self.held.limit = limit;
         let (arm_a, arm_b) = (a.place.turned(self.anchor_a), b.place.turned(self.anchor_b));
         let (ia, ib) = (a.inverse.inertia, b.inverse.inertia);
-        let matrix = hinge_matrix([a.inverse, b.inverse], [arm_a, arm_b]);
+        let mass = a.inverse.mass + b.inverse.mass;
+        let point = Symmetric2::new(
+            mass + arm_a.y * arm_a.y * ia + arm_b.y * arm_b.y * ib,
+            -arm_a.y * arm_a.x * ia - arm_b.y * arm_b.x * ib,
+            mass + arm_a.x * arm_a.x * ia + arm_b.x * arm_b.x * ib,
+        );
         let coupling = Vector::new(-arm_a.y * ia - arm_b.y * ib, arm_a.x * ia + arm_b.x * ib);
-        let turn = self.held.motor_impulse + self.held.limit_impulse;
         let prepared = Prepared {
             inverse: [a.inverse, b.inverse],
             arm: [arm_a, arm_b],
-            point: matrix.inverse(),
-            point_and_limit: Symmetric3 { point: matrix, coupling, turn: ia + ib }.inverse(),
-            coupling,
+            point,
+            point_and_limit: Symmetric3::new(&point, coupling, ia + ib),
             motor_mass: 1.0 / (ia + ib),
             motor_most: secs * self.motor_torque,
         };
-        self.apply(&prepared, motions, self.held.impulse, turn);
+        let Held { impulse, limit_impulse, motor_impulse, .. } = self.held;
+        prepared.apply([self.a, self.b], motions, impulse, |turn| turn + motor_impulse + limit_impulse);
         prepared
     }
 
     /// One sweep over velocities.
     pub(super) fn solve(&mut self, prepared: &Prepared, motions: &mut [Motion]) {
+        let held = &mut self.held;
+        let [ia, ib] = prepared.inverse.map(|it| it.inertia);
         let wrong = motions[self.b].spin - motions[self.a].spin - self.motor_speed;
         let most = prepared.motor_most;
-        let wanted = (self.held.motor_impulse - prepared.motor_mass * wrong).clamp(-most, most);
-        let turn = wanted - std::mem::replace(&mut self.held.motor_impulse, wanted);
-        motions[self.a].spin -= prepared.inverse[0].inertia * turn;
-        motions[self.b].spin += prepared.inverse[1].inertia * turn;
+        let wanted = (held.motor_impulse - prepared.motor_mass * wrong).clamp(-most, most);
+        let turn = wanted - std::mem::replace(&mut held.motor_impulse, wanted);
+        motions[self.a].spin -= ia * turn;
+        motions[self.b].spin += ib * turn;
 
         let (a, b) = (&motions[self.a], &motions[self.b]);
-        let slip = b.at(prepared.arm[1]) - a.at(prepared.arm[0]);
-        let (impulse, turn) = if self.held.limit == Limit::Between {
-            (prepared.point.times(-slip), 0.0)
-        } else {
-            let both = prepared.point_and_limit.times(-slip, a.spin - b.spin);
-            let sum = self.held.limit_impulse + both.1;
-            let pulls = if self.held.limit == Limit::Lower { sum < 0.0 } else { sum > 0.0 };
+        let [arm_a, arm_b] = prepared.arm;
+        let slip = b.velocity + b.spin * arm_b.perp() - a.velocity - a.spin * arm_a.perp();
+        if held.limit == Limit::Between {
+            let impulse = prepared.point.solve(-slip);
+            held.impulse += impulse;
+            prepared.apply([self.a, self.b], motions, impulse, |turn| turn);
+            return;
+        }
+        let (mut impulse, mut turn) = prepared.point_and_limit.solve(-slip, a.spin - b.spin);
+        let sum = held.limit_impulse + turn;
+        let pulls = if held.limit == Limit::Lower { sum < 0.0 } else { sum > 0.0 };
+        if pulls {
             // A limit pushes only: what it holds is taken back.
-            let held = self.held.limit_impulse;
-            if pulls { (prepared.point.times(held * prepared.coupling - slip), -held) } else { both }
-        };
-        self.held.impulse += impulse;
-        self.held.limit_impulse += turn;
-        self.apply(prepared, motions, impulse, turn);
-    }
-
-    fn apply(&self, prepared: &Prepared, motions: &mut [Motion], impulse: Vector, turn: f32) {
-        let [a, b] = &prepared.inverse;
-        motions[self.a].push(a, -impulse, prepared.arm[0]);
-        motions[self.a].spin -= a.inertia * turn;
-        motions[self.b].push(b, impulse, prepared.arm[1]);
-        motions[self.b].spin += b.inertia * turn;
+            impulse = prepared.point.solve(-slip + held.limit_impulse * prepared.point_and_limit.coupling);
+            turn = -held.limit_impulse;
+        }
+        held.impulse += impulse;
+        held.limit_impulse = if pulls { 0.0 } else { sum };
+        prepared.apply([self.a, self.b], motions, impulse, |lever| lever + turn);
     }
 
     /// Pulls the bodies together and back into the range; whether they were near enough.
     pub(super) fn correct(&self, bodies: &mut [Body]) -> bool {
         let angle = self.angle(bodies);
-        let inverse = [bodies[self.a].inverse, bodies[self.b].inverse];
-        let (ia, ib) = (inverse[0].inertia, inverse[1].inertia);
+        let [Inverse { mass: ma, inertia: ia }, Inverse { mass: mb, inertia: ib }] =
+            [bodies[self.a].inverse, bodies[self.b].inverse];
         let (past, excess) = match self.held.limit {
             Limit::Between => (0.0, 0.0),
             Limit::Lower => {
@@ -162,78 +163,94 @@ impl Joint {
             }
         };
         if excess != 0.0 {
-            let turn = excess / (ia + ib);
+            let turn = 1.0 / (ia + ib) * excess;
             bodies[self.a].place.angle += ia * turn;
             bodies[self.b].place.angle -= ib * turn;
         }
         let (a, b) = (bodies[self.a].place, bodies[self.b].place);
-        let arm = [a.turned(self.anchor_a), b.turned(self.anchor_b)];
-        let gap = b.center + arm[1] - a.center - arm[0];
-        let pull = hinge_matrix(inverse, arm).inverse().times(gap);
-        bodies[self.a].place.shift(inverse[0].mass * pull, ia * arm[0].perp_dot(pull));
-        bodies[self.b].place.shift(-inverse[1].mass * pull, -ib * arm[1].perp_dot(pull));
+        let (arm_a, arm_b) = (a.turned(self.anchor_a), b.turned(self.anchor_b));
+        let gap = b.center + arm_b - a.center - arm_a;
+        let matrix = Symmetric2::new(
+            ma + mb + ia * arm_a.y * arm_a.y + ib * arm_b.y * arm_b.y,
+            -ia * arm_a.x * arm_a.y - ib * arm_b.x * arm_b.y,
+            ma + mb + ia * arm_a.x * arm_a.x + ib * arm_b.x * arm_b.x,
+        );
+        let pull = matrix.solve(gap);
+        bodies[self.a].place.shift(ma * pull, ia * arm_a.perp_dot(pull));
+        bodies[self.b].place.shift(-mb * pull, -ib * arm_b.perp_dot(pull));
         gap.length() <= LINEAR_SLOP && past <= ANGULAR_SLOP
     }
 }
 
-/// How an impulse at a hinge changes the velocity between its ends.
-fn hinge_matrix([a, b]: [Inverse; 2], [arm_a, arm_b]: [Vector; 2]) -> Symmetric2 {
-    let mass = a.mass + b.mass;
-    Symmetric2 {
-        xx: mass + a.inertia * arm_a.y * arm_a.y + b.inertia * arm_b.y * arm_b.y,
-        xy: -a.inertia * arm_a.x * arm_a.y - b.inertia * arm_b.x * arm_b.y,
-        yy: mass + a.inertia * arm_a.x * arm_a.x + b.inertia * arm_b.x * arm_b.x,
+impl Prepared {
+    /// Gives the two bodies an impulse at the hinge. `turn` adds to its lever what turns them without moving them, N m s.
+    fn apply(&self, [a, b]: [usize; 2], motions: &mut [Motion], impulse: Vector, turn: impl Fn(f32) -> f32) {
+        let [inverse_a, inverse_b] = &self.inverse;
+        motions[a].velocity -= inverse_a.mass * impulse;
+        motions[a].spin -= inverse_a.inertia * turn(self.arm[0].perp_dot(impulse));
+        motions[b].velocity += inverse_b.mass * impulse;
+        motions[b].spin += inverse_b.inertia * turn(self.arm[1].perp_dot(impulse));
     }
 }
 
 /// A symmetric 2x2 matrix.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Symmetric2 {
-    /// First diagonal entry.
-    pub xx: f32,
-    /// Entry beside the diagonal.
-    pub xy: f32,
-    /// Second diagonal entry.
-    pub yy: f32,
+    xx: f32,
+    /// Beside the diagonal.
+    xy: f32,
+    yy: f32,
+    /// One over its determinant.
+    scale: f32,
 }
 
 impl Symmetric2 {
-    /// One over its determinant times its adjugate.
-    pub(super) fn inverse(&self) -> Self {
-        let scale = 1.0 / (self.xx * self.yy - self.xy * self.xy);
-        Self { xx: scale * self.yy, xy: -scale * self.xy, yy: scale * self.xx }
+    /// The matrix with diagonal entries `xx` and `yy` and `xy` beside them.
+    pub(super) fn new(xx: f32, xy: f32, yy: f32) -> Self {
+        Self { xx, xy, yy, scale: 1.0 / (xx * yy - xy * xy) }
     }
 
-    /// The matrix times a vector.
-    pub(super) fn times(&self, v: Vector) -> Vector {
-        Vector::new(self.xx * v.x + self.xy * v.y, self.xy * v.x + self.yy * v.y)
+    /// Its inverse times a vector.
+    pub(super) fn solve(&self, v: Vector) -> Vector {
+        Vector::new(self.scale * (self.yy * v.x - self.xy * v.y), self.scale * (self.xx * v.y - self.xy * v.x))
     }
 }
 
 /// A symmetric 3x3 matrix over a hinge's impulse and its limit's.
 #[derive(Clone, Copy, Debug, Default)]
 struct Symmetric3 {
-    point: Symmetric2,
+    columns: [[f32; 3]; 3],
     coupling: Vector,
-    turn: f32,
+    /// Second column cross third.
+    normal: [f32; 3],
+    /// One over its determinant.
+    scale: f32,
 }
 
 impl Symmetric3 {
-    fn inverse(&self) -> Self {
-        let Self { point: Symmetric2 { xx, xy, yy }, coupling: Vector { x: xz, y: yz }, turn: zz } = *self;
-        let first = Vector::new(yy * zz - yz * yz, yz * xz - xy * zz);
-        let corner = xy * yz - yy * xz;
-        let scale = 1.0 / (xx * first.x + xy * first.y + xz * corner);
-        Self {
-            point: Symmetric2 { xx: scale * first.x, xy: scale * first.y, yy: scale * (xx * zz - xz * xz) },
-            coupling: scale * Vector::new(corner, xy * xz - xx * yz),
-            turn: scale * (xx * yy - xy * xy),
-        }
+    fn new(point: &Symmetric2, coupling: Vector, turn: f32) -> Self {
+        let columns =
+            [[point.xx, point.xy, coupling.x], [point.xy, point.yy, coupling.y], [coupling.x, coupling.y, turn]];
+        let normal = cross(columns[1], columns[2]);
+        Self { columns, coupling, normal, scale: 1.0 / dot(columns[0], normal) }
     }
 
-    fn times(&self, point: Vector, turn: f32) -> (Vector, f32) {
-        (self.point.times(point) + turn * self.coupling, self.coupling.dot(point) + self.turn * turn)
+    /// Its inverse times a vector, by Cramer's rule.
+    fn solve(&self, point: Vector, turn: f32) -> (Vector, f32) {
+        let [first, second, third] = self.columns;
+        let v = [point.x, point.y, turn];
+        let x = self.scale * dot(v, self.normal);
+        let y = self.scale * dot(first, cross(v, third));
+        (Vector::new(x, y), self.scale * dot(first, cross(second, v)))
     }
+}
+
+fn dot(a: [f32; 3], b: [f32; 3]) -> f32 {
+    a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+}
+
+fn cross(a: [f32; 3], b: [f32; 3]) -> [f32; 3] {
+    [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
 }
 
 #[cfg(test)]
@@ -247,13 +264,16 @@ mod tests {
         let anchor = Vector::new(0.0, 0.5);
         let joint = Joint { a: 0, b: 1, anchor_a: -anchor, anchor_b: anchor, limits: [-0.5, 0.5], ..Joint::default() };
         let mut bodies = [bar(0.0, 0.0), bar(-1.0, angle)];
-        let hinge = bodies[0].place.point(-anchor);
+        let hinge = bodies[0].place.center - bodies[0].place.turned(anchor);
         bodies[1].place = Place { center: hinge - bodies[1].place.turned(anchor), angle };
         (bodies, joint)
     }
 
     fn gap(bodies: &[Body], joint: &Joint) -> f32 {
-        (bodies[0].place.point(joint.anchor_a) - bodies[1].place.point(joint.anchor_b)).length()
+        {
+            let [a, b] = [0, 1].map(|i| bodies[i].place);
+            (a.center + a.turned(joint.anchor_a) - b.center - b.turned(joint.anchor_b)).length()
+        }
     }
 
     #[test]

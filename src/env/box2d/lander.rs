@@ -31,7 +31,7 @@ const SIDE_POWER: f32 = 0.6;
 /// Largest force of the first step along each axis, N.
 const START_FORCE_N: f64 = 600.0;
 
-const HULL: [Point; 6] = [[-14.0, 17.0], [-17.0, 0.0], [-17.0, -10.0], [17.0, -10.0], [17.0, 0.0], [14.0, 17.0]];
+const HULL: [Point; 6] = [[17.0, -10.0], [17.0, 0.0], [14.0, 17.0], [-14.0, 17.0], [-17.0, 0.0], [-17.0, -10.0]];
 const HULL_DENSITY: f32 = 5.0;
 const HULL_FRICTION: f32 = 0.1;
 const LEG_HALF: Point = [2.0 / 30.0, 8.0 / 30.0];
@@ -219,6 +219,14 @@ impl Pieces for Moon {
 
     fn friction(&self, number: u16) -> f32 {
         GROUND_FRICTION[usize::from(number == 0)]
+    }
+
+    fn whole(&self, _: u16) -> u16 {
+        0
+    }
+
+    fn comes_after(&self, _: u16, _: usize) -> bool {
+        false
     }
 }
 

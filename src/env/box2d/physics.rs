@@ -4,8 +4,8 @@ use rapier2d::parry::bounding_volume::{Aabb, BoundingVolume};
 use rapier2d::prelude::Vector;
 use serde::{Deserialize, Serialize};
 
-use super::body::{Body, Motion, Place};
-use super::contact::{Manifold, Pieces, meet};
+use super::body::{Body, Motion, Place, Polygon};
+use super::contact::{Manifold, Pieces, Pose, SKIN_M, meet};
 use super::impact::time_of_impact;
 use super::joint::{Joint, Prepared};
 use super::pressure::{FIRM, GENTLE, Pressure, push_out};
@@ -20,7 +20,7 @@ pub(super) const GRAVITY: f32 = 10.0;
 const VELOCITY_SWEEPS: usize = 180;
 const POSITION_SWEEPS: usize = 60;
 const IMPACT_POSITION_SWEEPS: usize = 20;
-/// Sweeps end early once none changes a velocity by more, m/s and rad/s: that is rounding.
+/// Sweeps over velocities end early once none changes by more, m/s and rad/s: that is rounding, as far as means tell.
 const STILL: f32 = 1e-6;
 
 /// Most bodies of a robot.
@@ -45,6 +45,8 @@ const CALM_STEPS: u8 = 25;
 pub(super) struct Physics {
     /// Whether gravity is switched off.
     weightless: bool,
+    /// Whether sweeps over velocities never end early, so that every bit is as in Box2D.
+    all_sweeps: bool,
     bodies: Vec<Body>,
     joints: Vec<Joint>,
     /// Bodies and joints in the order in which they are solved.
@@ -56,14 +58,20 @@ pub(super) struct Physics {
 }
 
 /// A body near a piece of ground.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Contact {
     body: usize,
     piece: u16,
+    /// Whether the body comes before the piece.
+    body_first: bool,
     manifold: Manifold,
     /// Impacts in this step, and whether the last look found it not touching.
     impacts: u8,
     missed: bool,
+    /// Part of this step that the fixed body of the piece has behind it, because something met it.
+    spent: f32,
+    /// Part of this step after which the body meets the piece, 1 if it does not, as far as it is known.
+    meets_at: Option<f32>,
 }
 
 impl Physics {
@@ -163,22 +171,20 @@ impl Physics {
         if self.asleep() {
             return;
         }
-        self.contacts.iter_mut().for_each(|contact| (contact.impacts, contact.missed) = (0, false));
-        for (body, start) in starts.into_iter().enumerate().take(self.bodies.len()) {
-            self.stop_at_impacts(body, start, ground);
-        }
+        self.stop_at_impacts(starts, ground);
     }
 
     /// Finds what touches before a step; forgets ground that is far.
     fn look(&mut self, ground: &impl Pieces) {
-        let mut outlines = [Default::default(); MAX_BODIES];
-        outlines.iter_mut().zip(&self.bodies).for_each(|(outline, body)| *outline = body.outline());
+        let mut poses = [Pose::default(); MAX_BODIES];
+        poses.iter_mut().zip(&self.bodies).for_each(|(pose, body)| *pose = Pose::of(body));
         let Self { bodies, contacts, .. } = self;
         for contact in contacts.iter_mut().rev() {
             let body = &mut bodies[contact.body];
             let shape = ground.piece(contact.piece);
             let near = shape.bounds().loosened(ROAM_M).intersects(&body.roams);
-            let manifold = if near { meet(&outlines[contact.body], &body.place, &shape) } else { Manifold::default() };
+            let manifold =
+                if near { meet(body, &poses[contact.body], &shape, contact.body_first) } else { Manifold::default() };
             contact.update(manifold, body);
             contact.missed = !near;
         }
@@ -208,9 +214,9 @@ impl Physics {
         for (pressure, &i) in pressures.iter_mut().zip(touching) {
             let body = contacts[i].body;
             *pressure = contacts[i].pressure(&bodies[body], ground);
-            pressure.warm(&bodies[body].inverse, &mut motions[body]);
+            pressure.warm(contacts[i].manifold.spots(), &bodies[body].inverse, &mut motions[body]);
         }
-        let mut prepared = [Prepared::default(); MAX_BODIES];
+        let mut prepared = [Prepared::default(); MAX_BODIES - 1];
         for &joint in joint_order.iter() {
             prepared[joint] = joints[joint].prepare(bodies, &mut motions, STEP_SECS);
         }
@@ -222,7 +228,7 @@ impl Physics {
             for pressure in pressures.iter_mut() {
                 pressure.solve(&bodies[pressure.body].inverse, &mut motions[pressure.body]);
             }
-            if before.iter().zip(&motions).all(|(before, after)| still(before, after)) {
+            if !self.all_sweeps && still(&before, &motions) {
                 break;
             }
         }
@@ -258,65 +264,87 @@ impl Physics {
         }
     }
 
-    /// A body that would enter the ground within the step stops where it meets it, alone, and goes on for the rest.
-    fn stop_at_impacts(&mut self, body: usize, mut start: Place, ground: &impl Pieces) {
-        let mut spent = 0.0;
-        while let Some((contact, part)) = self.next_impact(body, &start, ground) {
-            let end = self.bodies[body].place;
-            let met = start.toward(&end, part);
+    /// Bodies that would enter the ground within the step stop where they meet it, the first one first, alone, and go on
+    /// for the rest.
+    fn stop_at_impacts(&mut self, starts: [Place; MAX_BODIES], ground: &impl Pieces) {
+        for contact in &mut self.contacts {
+            (contact.impacts, contact.missed, contact.spent, contact.meets_at) = (0, false, 0.0, None);
+        }
+        let mut ways = starts.map(|start| Way { start, spent: 0.0 });
+        while let Some((contact, at)) = self.next_impact(&mut ways, ground) {
+            let Contact { body, piece, .. } = self.contacts[contact];
+            let (way, end) = (ways[body], self.bodies[body].place);
+            ways[body].advance(&end, at);
+            self.bodies[body].place = ways[body].start;
             self.contacts[contact].impacts += 1;
-            self.bodies[body].place = met;
+            self.contacts[contact].meets_at = None;
             if !self.look_again(contact, ground) {
                 self.contacts[contact].missed = true;
                 self.bodies[body].place = end;
+                ways[body] = way;
                 continue;
             }
-            spent += part * (1.0 - spent);
+            self.spend(piece, at, ground);
             let (mut touching, mut count) = ([contact; MAX_TOUCHING], 1);
             for other in (0..self.contacts.len()).rev() {
                 if other != contact && self.contacts[other].body == body && count < MAX_TOUCHING {
                     self.contacts[other].missed = false;
                     if self.look_again(other, ground) {
+                        self.spend(self.contacts[other].piece, at, ground);
                         touching[count] = other;
                         count += 1;
                     }
                 }
             }
-            start = self.go_on(body, &touching[..count], (1.0 - spent) * STEP_SECS, ground);
-            self.moved(body, &start, ground);
+            ways[body].start = self.go_on(body, &touching[..count], (1.0 - at) * STEP_SECS, ground);
+            self.moved(body, &ways[body].start, ground);
+            self.contacts.iter_mut().filter(|it| it.body == body).for_each(|it| it.meets_at = None);
         }
     }
 
-    /// The next contact that a body meets on its way from `start`, and after which part of it.
-    fn next_impact(&self, body: usize, start: &Place, ground: &impl Pieces) -> Option<(usize, f32)> {
-        let Body { shape, place, .. } = &self.bodies[body];
-        let (from, to) = (shape.at(start).bounds(), shape.at(place).bounds());
-        let mut way = from.merged(&to);
-        // Corners leave the box around the two ends by the height of their arcs.
-        let turn = place.angle - start.angle;
-        way = way.loosened(0.25 * turn * turn);
-        let mut first: Option<(usize, f32)> = None;
-        for (i, contact) in self.contacts.iter().enumerate().rev() {
-            if contact.body != body || contact.missed || contact.impacts > MAX_IMPACTS {
+    /// Notes that the fixed body of a piece has part of the step behind it.
+    fn spend(&mut self, piece: u16, spent: f32, ground: &impl Pieces) {
+        let whole = ground.whole(piece);
+        self.contacts.iter_mut().filter(|it| ground.whole(it.piece) == whole).for_each(|it| it.spent = spent);
+    }
+
+    /// The next contact at which a body meets the ground, and after which part of the step.
+    fn next_impact(&mut self, ways: &mut [Way; MAX_BODIES], ground: &impl Pieces) -> Option<(usize, f32)> {
+        let mut first = (0, 1.0);
+        for i in (0..self.contacts.len()).rev() {
+            let contact = &self.contacts[i];
+            if contact.missed || contact.impacts > MAX_IMPACTS {
                 continue;
             }
-            let piece = ground.piece(contact.piece);
-            if piece.bounds().intersects(&way)
-                && let Some(part) = time_of_impact(shape, *start, *place, &piece)
-                && first.is_none_or(|(_, earliest)| part < earliest)
-                && part < 1.0 - 10.0 * f32::EPSILON
-            {
-                first = Some((i, part));
+            let at = if let Some(at) = contact.meets_at {
+                at
+            } else {
+                let Contact { body, piece, body_first, spent, .. } = *contact;
+                let way = &mut ways[body];
+                // Both are brought to the same time.
+                let end = self.bodies[body].place;
+                if way.spent < spent {
+                    way.advance(&end, spent);
+                } else if spent < way.spent {
+                    self.spend(piece, way.spent, ground);
+                }
+                let part = meeting(&self.bodies[body], way.start, &ground.piece(piece), body_first);
+                let at = part.map_or(1.0, |part| (way.spent + (1.0 - way.spent) * part).min(1.0));
+                self.contacts[i].meets_at = Some(at);
+                at
+            };
+            if at < first.1 {
+                first = (i, at);
             }
         }
-        first
+        (first.1 <= 1.0 - 10.0 * f32::EPSILON).then_some(first)
     }
 
     /// Finds anew how a contact's body touches where it is; whether it does.
     fn look_again(&mut self, contact: usize, ground: &impl Pieces) -> bool {
         let contact = &mut self.contacts[contact];
         let body = &mut self.bodies[contact.body];
-        let manifold = meet(&body.outline(), &body.place, &ground.piece(contact.piece));
+        let manifold = meet(body, &Pose::of(body), &ground.piece(contact.piece), contact.body_first);
         contact.update(manifold, body);
         contact.manifold.touches()
     }
@@ -337,13 +365,13 @@ impl Physics {
         let mut pressures = [Pressure::default(); MAX_TOUCHING];
         let pressures = &mut pressures[..touching.len()];
         for (pressure, &i) in pressures.iter_mut().zip(touching) {
-            *pressure = contacts[i].pressure(body, ground).cold();
+            *pressure = contacts[i].pressure(body, ground);
         }
         let mut motion = body.motion;
         for _ in 0..VELOCITY_SWEEPS {
             let before = motion;
             pressures.iter_mut().for_each(|pressure| pressure.solve(&body.inverse, &mut motion));
-            if still(&before, &motion) {
+            if !self.all_sweeps && still(&[before], &[motion]) {
                 break;
             }
         }
@@ -356,9 +384,10 @@ impl Physics {
     /// Takes in that a body has moved from `start`.
     fn moved(&mut self, body: usize, start: &Place, ground: &impl Pieces) {
         let it = &self.bodies[body];
-        let way = it.shape.at(start).bounds().merged(&it.outline().bounds());
+        let (before, now) = (start.frame(it.center), it.frame());
+        let way = it.shape.at(&before).bounds().merged(&it.shape.at(&now).bounds());
         if !it.roams.contains(&way) {
-            self.roam_over(body, way, it.place.center - start.center, ground);
+            self.roam_over(body, way, now.origin - before.origin, ground);
         }
     }
 
@@ -370,10 +399,15 @@ impl Physics {
         roams.maxs += ahead.max(Vector::ZERO);
         self.bodies[body].roams = roams;
         let contacts = &mut self.contacts;
-        ground.near(roams.mins.x - ROAM_M, roams.maxs.x + ROAM_M, &mut |piece| {
+        let reach = ROAM_M + SKIN_M;
+        ground.near(roams.mins.x - reach, roams.maxs.x + reach, &mut |piece| {
             let near = ground.piece(piece).bounds().loosened(ROAM_M).intersects(&roams);
             if near && !contacts.iter().any(|it| it.body == body && it.piece == piece) {
-                contacts.push(Contact { body, piece, manifold: Manifold::default(), impacts: 0, missed: false });
+                let same = contacts.iter().find(|it| ground.whole(it.piece) == ground.whole(piece));
+                let spent = same.map_or(0.0, |it| it.spent);
+                let body_first = ground.comes_after(piece, body);
+                let contact = Contact { body, piece, body_first, spent, ..Contact::default() };
+                contacts.push(contact);
             }
         });
     }
@@ -384,6 +418,12 @@ impl Physics {
         self.weightless = true;
     }
 
+    /// Lets sweeps over velocities never end early.
+    #[cfg(test)]
+    pub(super) fn sweep_all(&mut self) {
+        self.all_sweeps = true;
+    }
+
     /// Puts the first body somewhere at rest, with the joints at these angles.
     #[cfg(test)]
     pub(super) fn place(&mut self, root: Place, angles: &[f32]) {
@@ -391,12 +431,38 @@ impl Physics {
         for (joint, angle) in self.joints.iter().zip(angles) {
             let parent = self.bodies[joint.a].place;
             let mut place = Place { center: Vector::ZERO, angle: parent.angle + joint.reference + angle };
-            place.center = parent.point(joint.anchor_a) - place.turned(joint.anchor_b);
+            place.center = parent.center + parent.turned(joint.anchor_a) - place.turned(joint.anchor_b);
             self.bodies[joint.b].place = place;
         }
         self.bodies.iter_mut().for_each(|body| body.motion = Motion::default());
         self.calm_steps = 0;
     }
+}
+
+/// What is left of a body's way in a step.
+#[derive(Clone, Copy)]
+struct Way {
+    start: Place,
+    /// Part of the step before it.
+    spent: f32,
+}
+
+impl Way {
+    /// Goes along the way to `end` until the given part of the step.
+    fn advance(&mut self, end: &Place, spent: f32) {
+        self.start = self.start.toward(end, (spent - self.spent) / (1.0 - self.spent));
+        self.spent = spent;
+    }
+}
+
+/// After which part of its way from `start` to where it is a body meets a piece.
+fn meeting(body: &Body, start: Place, piece: &Polygon, body_first: bool) -> Option<f32> {
+    let (from, to) = (body.shape.at(&start.frame(body.center)).bounds(), body.outline().bounds());
+    // Corners leave the box around the two ends by the height of their arcs.
+    let turn = body.place.angle - start.angle;
+    let way = from.merged(&to).loosened(0.25 * turn * turn);
+    let near = piece.bounds().intersects(&way);
+    near.then(|| time_of_impact((&body.shape, body.center), start, body.place, piece, body_first)).flatten()
 }
 
 impl Contact {
@@ -417,9 +483,12 @@ impl Contact {
     }
 }
 
-fn still(before: &Motion, after: &Motion) -> bool {
-    let change = (after.velocity - before.velocity).abs();
-    change.x <= STILL && change.y <= STILL && (after.spin - before.spin).abs() <= STILL
+/// Whether no body's velocity changed but for rounding.
+fn still(before: &[Motion], after: &[Motion]) -> bool {
+    before.iter().zip(after).all(|(before, after)| {
+        let change = (after.velocity - before.velocity).abs();
+        change.x <= STILL && change.y <= STILL && (after.spin - before.spin).abs() <= STILL
+    })
 }
 
 #[cfg(test)]
@@ -439,6 +508,14 @@ mod tests {
 
         fn friction(&self, _: u16) -> f32 {
             0.0
+        }
+
+        fn whole(&self, piece: u16) -> u16 {
+            piece
+        }
+
+        fn comes_after(&self, _: u16, _: usize) -> bool {
+            false
         }
     }
 

@@ -3,8 +3,8 @@
 use rapier2d::prelude::Vector;
 
 use super::body::{Body, Inverse, Motion};
-use super::contact::{Manifold, Spot};
-use super::joint::{LINEAR_SLOP, Symmetric2};
+use super::contact::{Impulse, Manifold, Spot};
+use super::joint::LINEAR_SLOP;
 
 /// Most that a push moves, m.
 const MAX_CORRECTION_M: f32 = 0.2;
@@ -28,9 +28,10 @@ pub(super) struct Pressure {
     friction: f32,
     points: [Point; 2],
     count: usize,
-    /// How impulses at two points change their speeds, and its inverse.
-    matrix: Symmetric2,
-    inverse: Symmetric2,
+    impulses: [Impulse; 2],
+    /// How impulses at two points change their speeds, and its inverse: the entries of the diagonal and beside it.
+    matrix: [f32; 3],
+    inverse: [f32; 3],
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,35 +39,35 @@ struct Point {
     arm: Vector,
     normal_mass: f32,
     tangent_mass: f32,
-    normal_impulse: f32,
-    tangent_impulse: f32,
 }
 
 impl Pressure {
-    /// Readies a contact of a body, from the impulses that its manifold holds.
+    /// Readies a contact of a body.
     pub(super) fn new(body: usize, it: &Body, manifold: &Manifold, friction: f32) -> Self {
         let mut pressure = Self { body, friction, count: manifold.spots().len(), ..Self::default() };
         let Inverse { mass, inertia } = it.inverse;
         let mut levers = [0.0; 2];
-        for (i, spot) in manifold.spots().iter().enumerate() {
-            let (at, normal) = manifold.pressed_at(i, &it.place);
+        let frame = it.frame();
+        for (i, lever) in levers.iter_mut().enumerate().take(pressure.count) {
+            let (at, normal) = manifold.pressed_at(i, &frame);
             pressure.normal = normal;
             let arm = at - it.place.center;
-            levers[i] = arm.perp_dot(normal);
+            *lever = arm.perp_dot(normal);
             let along = arm.perp_dot(tangent(normal));
             pressure.points[i] = Point {
                 arm,
-                normal_mass: 1.0 / (mass + inertia * levers[i] * levers[i]),
+                normal_mass: 1.0 / (mass + inertia * *lever * *lever),
                 tangent_mass: 1.0 / (mass + inertia * along * along),
-                normal_impulse: spot.normal_impulse,
-                tangent_impulse: spot.tangent_impulse,
             };
         }
         if pressure.count == 2 {
             let entry = |i: usize, j: usize| mass + inertia * levers[i] * levers[j];
-            let matrix = Symmetric2 { xx: entry(0, 0), xy: entry(0, 1), yy: entry(1, 1) };
-            if matrix.xx * matrix.xx < MAX_CONDITION * (matrix.xx * matrix.yy - matrix.xy * matrix.xy) {
-                (pressure.matrix, pressure.inverse) = (matrix, matrix.inverse());
+            let [first, second, both] = [entry(0, 0), entry(1, 1), entry(0, 1)];
+            let determinant = first * second - both * both;
+            if first * first < MAX_CONDITION * determinant {
+                let scale = 1.0 / determinant;
+                pressure.matrix = [first, second, both];
+                pressure.inverse = [scale * second, scale * first, -scale * both];
             } else {
                 pressure.count = 1;
             }
@@ -74,76 +75,68 @@ impl Pressure {
         pressure
     }
 
-    /// Forgets the impulses of the last step.
-    pub(super) fn cold(mut self) -> Self {
-        for point in &mut self.points {
-            (point.normal_impulse, point.tangent_impulse) = (0.0, 0.0);
+    /// Applies the impulses of the last step, which the spots hold.
+    pub(super) fn warm(&mut self, spots: &[Spot], inverse: &Inverse, motion: &mut Motion) {
+        for (i, spot) in spots.iter().take(self.count).enumerate() {
+            self.impulses[i] = spot.impulse;
+            let impulse = spot.impulse.normal * self.normal + spot.impulse.tangent * tangent(self.normal);
+            motion.push(inverse, impulse, self.points[i].arm);
         }
-        self
     }
 
-    /// Applies the impulses of the last step.
-    pub(super) fn warm(&self, inverse: &Inverse, motion: &mut Motion) {
-        for point in &self.points[..self.count] {
-            let impulse = point.normal_impulse * self.normal + point.tangent_impulse * tangent(self.normal);
-            motion.push(inverse, impulse, point.arm);
-        }
+    /// Keeps the impulses for the next step.
+    pub(super) fn store(&self, spots: &mut [Spot]) {
+        spots.iter_mut().zip(self.impulses).take(self.count).for_each(|(spot, impulse)| spot.impulse = impulse);
     }
 
     /// One sweep over velocities.
     pub(super) fn solve(&mut self, inverse: &Inverse, motion: &mut Motion) {
         let along = tangent(self.normal);
-        for point in &mut self.points[..self.count] {
+        for (point, held) in self.points[..self.count].iter().zip(&mut self.impulses) {
             let slip = motion.at(point.arm).dot(along);
-            let most = self.friction * point.normal_impulse;
-            let wanted = (point.tangent_impulse - point.tangent_mass * slip).clamp(-most, most);
-            let impulse = wanted - std::mem::replace(&mut point.tangent_impulse, wanted);
+            let most = self.friction * held.normal;
+            let wanted = (held.tangent - point.tangent_mass * slip).clamp(-most, most);
+            let impulse = wanted - std::mem::replace(&mut held.tangent, wanted);
             motion.push(inverse, impulse * along, point.arm);
         }
+        let [first, second] = &self.points;
         if self.count == 1 {
-            let point = &mut self.points[0];
-            let speed = motion.at(point.arm).dot(self.normal);
-            let wanted = (point.normal_impulse - point.normal_mass * speed).max(0.0);
-            let impulse = wanted - std::mem::replace(&mut point.normal_impulse, wanted);
-            motion.push(inverse, impulse * self.normal, point.arm);
-        } else if let Some(wanted) = self.both(motion) {
-            let [first, second] = &mut self.points;
-            let impulses = [wanted.x - first.normal_impulse, wanted.y - second.normal_impulse];
-            (first.normal_impulse, second.normal_impulse) = (wanted.x, wanted.y);
-            let total = (impulses[0] + impulses[1]) * self.normal;
-            motion.velocity += inverse.mass * total;
-            let turn = impulses[0] * first.arm.perp_dot(self.normal) + impulses[1] * second.arm.perp_dot(self.normal);
+            let speed = motion.at(first.arm).dot(self.normal);
+            let held = &mut self.impulses[0].normal;
+            let wanted = (*held - first.normal_mass * speed).max(0.0);
+            let impulse = wanted - std::mem::replace(held, wanted);
+            motion.push(inverse, impulse * self.normal, first.arm);
+        } else {
+            let held = Vector::new(self.impulses[0].normal, self.impulses[1].normal);
+            let Some(wanted) = self.both(held, motion) else { return };
+            (self.impulses[0].normal, self.impulses[1].normal) = (wanted.x, wanted.y);
+            let pushes = [(wanted.x - held.x) * self.normal, (wanted.y - held.y) * self.normal];
+            motion.velocity += inverse.mass * (pushes[0] + pushes[1]);
+            let turn = first.arm.perp_dot(pushes[0]) + second.arm.perp_dot(pushes[1]);
             motion.spin += inverse.inertia * turn;
         }
     }
 
-    /// Impulses of two points, none of them negative, after which no point sinks and those that rise take none.
-    fn both(&self, motion: &Motion) -> Option<Vector> {
+    /// Impulses of two points that hold `now`, none of them negative, after which no point sinks and those that rise take
+    /// none.
+    fn both(&self, now: Vector, motion: &Motion) -> Option<Vector> {
         let [first, second] = &self.points;
-        let now = Vector::new(first.normal_impulse, second.normal_impulse);
         let speeds = Vector::new(motion.at(first.arm).dot(self.normal), motion.at(second.arm).dot(self.normal));
         // Speeds without any impulse.
-        let free = speeds - self.matrix.times(now);
-        let both = -self.inverse.times(free);
+        let free = speeds - times(&self.matrix, now);
+        let both = -times(&self.inverse, free);
         if both.x >= 0.0 && both.y >= 0.0 {
             return Some(both);
         }
         let only = -first.normal_mass * free.x;
-        if only >= 0.0 && self.matrix.xy * only + free.y >= 0.0 {
+        if only >= 0.0 && self.matrix[2] * only + free.y >= 0.0 {
             return Some(Vector::new(only, 0.0));
         }
         let only = -second.normal_mass * free.y;
-        if only >= 0.0 && self.matrix.xy * only + free.x >= 0.0 {
+        if only >= 0.0 && self.matrix[2] * only + free.x >= 0.0 {
             return Some(Vector::new(0.0, only));
         }
         (free.x >= 0.0 && free.y >= 0.0).then_some(Vector::ZERO)
-    }
-
-    /// Keeps the impulses for the next step.
-    pub(super) fn store(&self, spots: &mut [Spot]) {
-        for (point, spot) in self.points[..self.count].iter().zip(spots) {
-            (spot.normal_impulse, spot.tangent_impulse) = (point.normal_impulse, point.tangent_impulse);
-        }
     }
 }
 
@@ -151,16 +144,20 @@ impl Pressure {
 pub(super) fn push_out(body: &mut Body, manifold: &Manifold, (share, left): Correction) -> bool {
     let mut fine = true;
     for spot in 0..manifold.spots().len() {
-        let it = manifold.touching(spot, &body.place);
+        let it = manifold.touching(spot, &body.frame());
         fine &= it.gap >= -left * LINEAR_SLOP;
         let wanted = (share * (it.gap + LINEAR_SLOP)).clamp(-MAX_CORRECTION_M, 0.0);
         let arm = it.point - body.place.center;
         let lever = arm.perp_dot(it.normal);
         let Inverse { mass, inertia } = body.inverse;
-        let impulse = -wanted / (mass + inertia * lever * lever);
-        body.place.shift(mass * impulse * it.normal, inertia * impulse * lever);
+        let impulse = -wanted / (mass + inertia * lever * lever) * it.normal;
+        body.place.shift(mass * impulse, inertia * arm.perp_dot(impulse));
     }
     fine
+}
+
+fn times([xx, yy, xy]: &[f32; 3], v: Vector) -> Vector {
+    Vector::new(xx * v.x + xy * v.y, xy * v.x + yy * v.y)
 }
 
 fn tangent(normal: Vector) -> Vector {
@@ -171,20 +168,19 @@ fn tangent(normal: Vector) -> Vector {
 mod tests {
     use super::*;
     use crate::env::box2d::body::{Polygon, box_outline};
-    use crate::env::box2d::contact::meet;
+    use crate::env::box2d::contact::{Pose, meet};
 
     /// A box of 1 m and 1 kg on level ground, `y` over it.
     fn grounded(y: f32) -> (Body, Manifold) {
         let body = Body::new(&box_outline([0.5, 0.5]), 1.0, 0.0, Vector::new(0.0, 0.5 + y), 0.0);
         let ground = Polygon::new(&[Vector::new(-5.0, 0.0), Vector::new(5.0, 0.0)]);
-        let manifold = meet(&body.outline(), &body.place, &ground);
+        let manifold = meet(&body, &Pose::of(&body), &ground, false);
         (body, manifold)
     }
 
     fn after(motion: Motion, friction: f32) -> Motion {
         let (body, manifold) = grounded(0.015);
         let (mut motion, mut pressure) = (motion, Pressure::new(0, &body, &manifold, friction));
-        pressure.warm(&body.inverse, &mut motion);
         (0..180).for_each(|_| pressure.solve(&body.inverse, &mut motion));
         motion
     }

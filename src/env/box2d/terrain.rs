@@ -11,10 +11,16 @@ use crate::sim::Rng;
 pub(super) type Point = [f32; 2];
 
 /// From one corner of the line to the next, m.
-pub(super) const SPACING_M: f32 = 14.0 / 30.0;
+const SPACING: f64 = 14.0 / 30.0;
+/// The same.
+pub(super) const SPACING_M: f32 = SPACING as f32;
 /// Height of level ground, m.
 pub(super) const LEVEL_M: f32 = 10.0 / 3.0;
 const CORNERS: usize = 200;
+/// Bodies of the walker.
+const ROBOT_BODIES: usize = 5;
+/// Most resets that a world is taken to have behind it: a world of the reference's recorded episodes sees 200.
+const LAST_RESET: i32 = 199;
 /// At most two blocks to an obstacle of two corners and a section of grass of five.
 const MAX_BLOCKS: usize = 2 * CORNERS / 7;
 const FRICTION: f32 = 2.5;
@@ -45,6 +51,8 @@ pub(super) struct Terrain {
     pub heights: Vec<f32>,
     /// Blocks from left to right: lower left and upper right corner, m.
     pub blocks: Vec<[Point; 2]>,
+    /// Places in Box2D's pool, by which contacts begin in order: of the blocks, the edges and the walker's bodies.
+    slots: Vec<u16>,
 }
 
 /// A random walk of the ground's height.
@@ -73,6 +81,44 @@ impl Walk {
 impl Terrain {
     /// Draws another ground for a task.
     pub(super) fn redraw(&mut self, ground: Ground, rng: &mut Rng) {
+        self.draw_line(ground, rng);
+        self.number(rng.integer(0, LAST_RESET) as usize);
+    }
+
+    /// Gives each piece the slot that it has in Box2D's pool after so many resets of one world. A reset frees the ground from
+    /// right to left, then the robot; the pool hands out first what was freed last, to the ground from left to right and
+    /// then to the robot. So slots move on by the bodies of a robot at each reset, and each time turn around as many.
+    fn number(&mut self, resets: usize) {
+        let count = self.blocks.len() + self.heights.len() - 1 + ROBOT_BODIES;
+        self.slots.clear();
+        self.slots.reserve(CORNERS + MAX_BLOCKS + ROBOT_BODIES);
+        self.slots.extend((0..count).map(|piece| {
+            let (mut slot, mut left) = (piece, resets);
+            loop {
+                let passed = left.min(slot / ROBOT_BODIES);
+                (slot, left) = (slot - ROBOT_BODIES * passed, left - passed);
+                if left == 0 {
+                    break slot as u16;
+                }
+                (slot, left) = (count - 1 - slot, left - 1);
+            }
+        }));
+    }
+
+    /// A ground of these heights and blocks.
+    #[cfg(test)]
+    pub(super) fn given(heights: Vec<f32>, blocks: Vec<[Point; 2]>, resets: usize) -> Self {
+        let mut terrain = Self { heights, blocks, ..Self::default() };
+        terrain.number(resets);
+        terrain
+    }
+
+    fn slot(&self, number: u16) -> u16 {
+        let number = usize::from(number);
+        self.slots[number.checked_sub(CORNERS).unwrap_or(self.blocks.len() + number)]
+    }
+
+    fn draw_line(&mut self, ground: Ground, rng: &mut Rng) {
         self.heights.clear();
         self.heights.reserve(CORNERS);
         self.blocks.clear();
@@ -98,7 +144,7 @@ impl Terrain {
 
     /// Edge `i` of the line.
     pub(super) fn edge(&self, i: usize) -> [Point; 2] {
-        [i, i + 1].map(|i| [i as f32 * SPACING_M, self.heights[i]])
+        [i, i + 1].map(|i| [(i as f64 * SPACING) as f32, self.heights[i]])
     }
 
     /// The edges that meet columns `min..max`, m.
@@ -121,11 +167,14 @@ impl Terrain {
 
 impl Pieces for Terrain {
     fn near(&self, min: f32, max: f32, visit: &mut dyn FnMut(u16)) {
-        for i in self.edges_between(min, max) {
-            visit(i as u16);
-        }
-        for (i, _) in self.blocks.iter().enumerate().filter(|(_, [low, high])| low[0] <= max && min <= high[0]) {
-            visit((CORNERS + i) as u16);
+        let edges = self.edges_between(min, max).map(|i| i as u16);
+        let blocks =
+            self.blocks.iter().zip(CORNERS as u16..).filter(|([low, high], _)| low[0] <= max && min <= high[0]);
+        let pieces = blocks.map(|(_, number)| number).chain(edges);
+        let mut last = None;
+        while let Some(next) = pieces.clone().map(|it| (self.slot(it), it)).filter(|it| Some(*it) > last).min() {
+            visit(next.1);
+            last = Some(next);
         }
     }
 
@@ -139,11 +188,20 @@ impl Pieces for Terrain {
     fn friction(&self, _: u16) -> f32 {
         FRICTION
     }
+
+    fn whole(&self, number: u16) -> u16 {
+        number
+    }
+
+    fn comes_after(&self, number: u16, body: usize) -> bool {
+        let is_block = usize::from(number) >= CORNERS;
+        is_block && self.slot(number) > self.slots[self.slots.len() - ROBOT_BODIES + body]
+    }
 }
 
 /// Corners of a block, counter-clockwise.
 pub(super) fn block_corners([low, high]: &[Point; 2]) -> [Point; 4] {
-    [*low, [high[0], low[1]], *high, [low[0], high[1]]]
+    [[high[0], low[1]], *high, [low[0], high[1]], *low]
 }
 
 /// Where a ray meets a segment, from either side.
@@ -299,9 +357,22 @@ mod tests {
     }
 
     #[test]
+    fn a_new_ground_begins_from_left_to_right_and_resets_turn_fives_around() {
+        let order = |resets| {
+            let terrain = Terrain::given(vec![LEVEL_M; CORNERS], vec![[[2.0, 3.0], [3.0, 4.0]]], resets);
+            let mut seen = Vec::new();
+            terrain.near(1.0, 5.0, &mut |piece| seen.push(piece));
+            seen
+        };
+        assert_eq!(order(0), [200, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+        // Now the block is the first piece: fives begin at it.
+        assert_eq!(order(9), [3, 2, 200, 8, 7, 6, 5, 4, 10, 9]);
+    }
+
+    #[test]
     fn rays_stop_at_the_nearest_ground() {
         let block = [[2.0, LEVEL_M], [3.0, LEVEL_M + 1.0]];
-        let terrain = Terrain { heights: vec![LEVEL_M; CORNERS], blocks: vec![block] };
+        let terrain = Terrain::given(vec![LEVEL_M; CORNERS], vec![block], 0);
         let from = |x: f32| [x, LEVEL_M + 2.0];
         assert!((terrain.cast(from(1.0), [0.0, -4.0]) - 0.5).abs() < 1e-6, "the line");
         assert!((terrain.cast(from(2.5), [0.0, -4.0]) - 0.25).abs() < 1e-6, "the top of the block");

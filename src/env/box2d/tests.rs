@@ -1,10 +1,11 @@
 //! What was measured in Box2D, held against the robots.
 
 use rapier2d::prelude::Vector;
+use serde::Deserialize;
 
 use super::body::Place;
 use super::lander::{Goal, Lander, LanderParams};
-use super::terrain::Ground;
+use super::terrain::{Ground, Point, Terrain};
 use super::walker::{Walker, WalkerParams};
 use crate::env::Environment;
 use crate::paint::Raster;
@@ -133,6 +134,64 @@ fn a_walker_pushes_off_level_ground_as_box2ds_does() {
         assert!(off(&place, &hull) < 0.007, "{action:?}, step {step}: {place:?} for {hull:?}");
         let found = &angles(&row)[1..];
         assert!(off(found, &joints) < 0.016, "{action:?}, step {step}: {found:?} for {joints:?}");
+    }
+}
+
+/// What `tests/traces/record_box2d.py` recorded, and describes.
+#[derive(Deserialize)]
+struct Run {
+    heights: Heights,
+    blocks: Vec<[Point; 2]>,
+    resets: usize,
+    hold: usize,
+    every: usize,
+    actions: Vec<[f32; 4]>,
+    states: Vec<Vec<f32>>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Heights {
+    Level(f32),
+    Line(Vec<f32>),
+}
+
+impl Walker {
+    /// A row of a run: places, motions and flags.
+    fn recorded(&self) -> Vec<f32> {
+        let flag = |it| f32::from(u8::from(it));
+        let mut row = Vec::new();
+        for body in self.bodies() {
+            let (origin, motion) = (body.origin(), body.motion);
+            row.extend([origin.x, origin.y, body.place.angle, motion.velocity.x, motion.velocity.y, motion.spin]);
+        }
+        row.extend([flag(self.bodies()[2].contact), flag(self.bodies()[4].contact), flag(self.bodies()[0].touched)]);
+        row
+    }
+}
+
+#[test]
+fn a_walker_moves_bit_by_bit_as_in_box2d() {
+    let runs: Vec<Run> = serde_json::from_str(include_str!("../../../tests/traces/box2d.json")).expect("recorded runs");
+    for (i, run) in runs.into_iter().enumerate() {
+        let (mut walker, params, mut rng) = walker(Ground::Flat);
+        let heights = match run.heights {
+            Heights::Level(height) => vec![height; walker.terrain.heights.len()],
+            Heights::Line(heights) => heights,
+        };
+        walker.stand_on(Terrain::given(heights, run.blocks, run.resets));
+        walker.step(&params, &[0.0; 4], &mut rng);
+        for step in 0..=run.actions.len() * run.hold {
+            if step % run.every == 0 {
+                let (found, expected) = (walker.recorded(), &run.states[step / run.every]);
+                let off = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                // It is 0 where sine and cosine are computed as they were when it was recorded.
+                assert!(off < 1e-5, "run {i}, step {step}: {off} off\n{found:?}\n{expected:?}");
+            }
+            if let Some(action) = run.actions.get(step / run.hold) {
+                walker.step(&params, action, &mut rng);
+            }
+        }
     }
 }
 

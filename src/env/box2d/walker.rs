@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::body::{Body, box_outline};
 use super::joint::Joint;
 use super::physics::{Physics, STEP_SECS};
-use super::terrain::{Ground, LEVEL_M, Point, Terrain};
+use super::terrain::{Ground, Point, Terrain};
 use super::walker_picture;
 use crate::env::{Environment, Field, Layout, Outcome};
 use crate::paint::Canvas;
@@ -32,7 +32,7 @@ const START_M: f32 = 14.0 / 3.0;
 /// Reward for a unit of torque on a joint, each step.
 const EFFORT_REWARD: f64 = -0.00035 * 80.0;
 
-const HULL: [Point; 5] = [[-30.0, 9.0], [-30.0, -8.0], [34.0, -8.0], [34.0, 1.0], [6.0, 9.0]];
+const HULL: [Point; 5] = [[34.0, -8.0], [34.0, 1.0], [6.0, 9.0], [-30.0, 9.0], [-30.0, -8.0]];
 const HULL_DENSITY: f32 = 5.0;
 const HULL_FRICTION: f32 = 0.1;
 /// Half sizes of upper and lower legs, m.
@@ -43,12 +43,12 @@ const LEG_FRICTION: f32 = 0.2;
 const HIP_M: f32 = -8.0 / 30.0;
 /// How far below the hull's origin the centers of upper and lower legs are made, m, and their turn, rad, to either side.
 /// They are pulled to their joints at once.
-const LEG_BELOW: [f32; 2] = [9.0 / 30.0, 43.0 / 30.0];
+const LEG_BELOW: [f64; 2] = [9.0 / 30.0, 43.0 / 30.0];
 const LEG_TURN: f32 = 0.05;
 const HIP_RANGE: [f32; 2] = [-0.8, 1.1];
 const KNEE_RANGE: [f32; 2] = [-1.6, -0.1];
-/// Height of the hull when it is made, over level ground, m.
-const START_HEIGHT_M: f32 = 2.0 * 34.0 / 30.0;
+/// Height of the hull's origin when it is made, m.
+const START_HEIGHT_M: f64 = 10.0 / 3.0 + 2.0 * 34.0 / 30.0;
 
 /// The bodies with a contact flag: the lower legs.
 const FEET: [usize; 2] = [2, 4];
@@ -100,6 +100,15 @@ impl Walker {
     pub(super) fn ray(i: usize) -> Point {
         let (sin, cos) = (LIDAR_ANGLE * i as f32).sin_cos();
         [LIDAR_M * sin, -LIDAR_M * cos]
+    }
+
+    /// Puts a new robot on a ground, at rest and with every sweep of Box2D's.
+    #[cfg(test)]
+    pub(super) fn stand_on(&mut self, terrain: Terrain) {
+        self.terrain = terrain;
+        let (bodies, joints) = robot();
+        self.physics.restart(&bodies, &joints, &self.terrain);
+        self.physics.sweep_all();
     }
 
     fn potential(&self) -> f64 {
@@ -190,10 +199,10 @@ impl Environment for Walker {
 
 /// A walker's bodies and joints at the start, the legs not yet at their hips.
 fn robot() -> ([Body; 5], [Joint; 4]) {
-    let origin = Vector::new(START_M, LEVEL_M + START_HEIGHT_M);
+    let origin = Vector::new(START_M, START_HEIGHT_M as f32);
     let hull = Body::new(&HULL.map(|[x, y]| Vector::new(x, y) / 30.0), HULL_DENSITY, HULL_FRICTION, origin, 0.0);
     let leg = |lower: usize, turn| {
-        let at = origin - Vector::new(0.0, LEG_BELOW[lower]);
+        let at = Vector::new(START_M, (START_HEIGHT_M - LEG_BELOW[lower]) as f32);
         Body::new(&box_outline(LEG_HALF[lower]), LEG_DENSITY, LEG_FRICTION, at, turn)
     };
     let top = Vector::new(0.0, LEG_HALF[0][1]);
