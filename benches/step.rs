@@ -18,6 +18,8 @@ const ROUNDS: usize = 5;
 const MEASURED: Duration = Duration::from_millis(50);
 /// Instances at once.
 const COUNTS: [usize; 5] = [1, 2, 4, 8, 1024];
+/// Actions that are drawn beforehand.
+const ACTIONS: usize = 1024;
 /// Control steps of a call that goes with an actor.
 const STEPS: u32 = 256;
 
@@ -69,18 +71,22 @@ fn print_row(name: &str, count: usize, [plain, played, stepped]: [f64; 3]) {
     );
 }
 
-/// Takes the actions in turn.
-struct Drawn<'a>(&'a [[f32; ACTION_DIM]]);
+/// Takes the actions in turn, in episodes of so many steps.
+struct Drawn<'a> {
+    actions: &'a [[f32; ACTION_DIM]],
+    episode_length: u64,
+}
 
 impl Actor for Drawn<'_> {
     fn act(&self, asked: Asked<'_>, action: &mut Action) {
-        action.0 = self.0[asked.episode.step as usize % self.0.len()];
+        let step = asked.episode.number * self.episode_length + u64::from(asked.episode.step);
+        action.0 = self.actions[step as usize % ACTIONS];
     }
 }
 
 fn random_actions() -> Vec<[f32; ACTION_DIM]> {
     let mut rng = Seed::new(1).rng(Purpose::Policy, 0, 0);
-    (0..1000).map(|_| std::array::from_fn(|_| rng.uniform(-1.0, 1.0) as f32)).collect()
+    (0..ACTIONS).map(|_| std::array::from_fn(|_| rng.uniform(-1.0, 1.0) as f32)).collect()
 }
 
 /// Steps a second of all instances together.
@@ -98,7 +104,8 @@ fn plain_rate(task: &Task, hosted: &HostedTask, count: u64, actions: &[[f32; ACT
 
 /// Steps a second of `count` instances with an actor beside them.
 fn played_rate(task: &Task, count: usize, actions: &[[f32; ACTION_DIM]]) -> f64 {
-    simulation_rate(task, count, |simulation, _| simulation.play(Group(0), STEPS, &Drawn(actions)), STEPS)
+    let actor = Drawn { actions, episode_length: u64::from(task.episode_length) };
+    simulation_rate(task, count, |simulation, _| simulation.play(Group(0), STEPS, &actor), STEPS)
 }
 
 /// Steps a second of `count` instances that are stepped one by one.
