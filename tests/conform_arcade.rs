@@ -1,4 +1,4 @@
-//! Every MiniArcade task behaves as the reference's recorded statistics say, over as many episodes as were recorded.
+//! Every MiniArcade task behaves as the reference's recorded statistics say, over ten times as many episodes as were recorded.
 
 mod common;
 

@@ -21,7 +21,7 @@ Runs the policies of a file of recorded statistics and compares the figures; exi
 Box2D tasks are held to their means; their standard deviations are shown, but do not decide.
 
   task=T         a task, a domain or a list of them                           [all in the file]
-  episodes=N     episodes of each policy                                      [as many as recorded]
+  episodes=N     episodes of each policy                                      [as many as recorded, tenfold where steps are cheap]
   seed=S         where every random number comes from                         [1]
   --json         print one JSON object with every figure";
 

@@ -1,16 +1,31 @@
 //! Whether a task behaves as recorded: figures of our episodes beside figures of the reference's.
 //!
-//! Both sides are samples, so a difference is held against its standard error. Steps of one episode resemble each other;
-//! the error of a mean over steps is therefore taken over episodes (each episode is a cluster). The reference's figures
-//! tell only its overall spread; how much of it lies between episodes is taken to be as in our own sample.
+//! Both sides are samples, so a difference is held against its sampling error. Steps of one episode resemble each other;
+//! the error of a mean over steps is therefore taken over episodes (each episode is a cluster). The reference's figures do
+//! not tell how much it varies between episodes; if both behave alike, then as much as ours, or more where it varies more
+//! between steps. Three things add up, the last two where no slack is granted:
+//!
+//! - the standard error of the difference, times as many standard errors as are allowed (`z`);
+//! - Bernstein's term `z² b / 6m` for figures that a few episodes make, such as a rare goal: `b` is the most that an episode
+//!   of ours is off, `m` the smaller number of episodes;
+//! - episodes of a kind that our sample happens to lack: at the same odds of `exp(-z²/2)`, no more of them are among the
+//!   reference's `m` than `z² / 2 ln(1 + n/m)`, with `n` of ours. Each is off by what the reference's extremes allow.
+//!
+//! Where steps are cheap we play ten times as many episodes as were recorded, so that ours are the better known side.
 
 use serde::{Deserialize, Serialize};
 
+use super::host;
 use super::measure::{MeasureConfig, MeasureError, measure};
 use super::policy::{Player, PolicyError, WrittenPolicy};
 use super::statistics::{EpisodeSample, Sample, Statistics};
 use crate::sim::{Purpose, Seed};
 use crate::task::{Domain, Task};
+
+/// Episodes that we play for one that was recorded, of tasks whose steps are cheap.
+const OVERSAMPLING: u32 = 10;
+/// Such a step takes less, ns.
+const CHEAP_NANOS: u64 = 2_000;
 
 /// What was recorded of one task. Anything else beside it is skipped.
 #[derive(Clone, Debug, Deserialize)]
@@ -75,6 +90,8 @@ pub struct Bounds {
     pub std_slack: f64,
     /// Whether standard deviations decide, or only means.
     pub spread_decides: bool,
+    /// Whether means allow for rare episodes beyond the standard error; elsewhere the slack is to cover them.
+    pub rare_episodes: bool,
 }
 
 impl Bounds {
@@ -82,8 +99,20 @@ impl Bounds {
     /// there, how far episodes lie apart hangs on how often rare ones come, and only means decide.
     pub fn of(domain: Domain) -> Self {
         match domain {
-            Domain::Box2D => Self { standard_errors: 4.0, mean_slack: 0.10, std_slack: 0.25, spread_decides: false },
-            _ => Self { standard_errors: 4.0, mean_slack: 0.0, std_slack: 0.05, spread_decides: true },
+            Domain::Box2D => Self {
+                standard_errors: 4.0,
+                mean_slack: 0.10,
+                std_slack: 0.25,
+                spread_decides: false,
+                rare_episodes: false,
+            },
+            _ => Self {
+                standard_errors: 4.0,
+                mean_slack: 0.0,
+                std_slack: 0.05,
+                spread_decides: true,
+                rare_episodes: true,
+            },
         }
     }
 
@@ -138,7 +167,8 @@ pub struct ComparedTask {
     pub bad_actions: u64,
 }
 
-/// Runs the recorded policies of a task and compares, with `episodes` episodes each or as many as were recorded.
+/// Runs the recorded policies of a task and compares, with `episodes` episodes each or as many as were recorded, tenfold
+/// where steps are cheap.
 ///
 /// # Errors
 ///
@@ -174,8 +204,17 @@ pub fn compare_task(
         })
         .collect::<Result<_, ConformityError>>()?;
     let most = references.iter().map(|reference| reference.episodes).max().unwrap_or(0);
-    let episodes = episodes.unwrap_or_else(|| u32::try_from(most).unwrap_or(u32::MAX)).max(2);
-    let samples = measure(task, &mut players, MeasureConfig::new(episodes, seed))?;
+    let config = match episodes {
+        Some(episodes) => MeasureConfig::new(episodes.max(2), seed),
+        None => {
+            let recorded = u32::try_from(most).unwrap_or(u32::MAX).max(2);
+            let cheap = host(task).map_err(MeasureError::from)?.step_nanos() < CHEAP_NANOS;
+            // As many episodes an instance as the reference plays, which has one: state may outlive a reset.
+            let many = MeasureConfig { episodes: recorded.saturating_mul(OVERSAMPLING), instances: OVERSAMPLING, seed };
+            if cheap { many } else { MeasureConfig::new(recorded, seed) }
+        }
+    };
+    let samples = measure(task, &mut players, config)?;
     let bad_actions = samples.iter().map(|sample| sample.bad_actions).sum();
     let steps = samples.iter().flat_map(|sample| &sample.episodes).map(|episode| u64::from(episode.steps)).sum();
     let policies = (1..)
@@ -183,18 +222,23 @@ pub fn compare_task(
         .zip(references)
         .zip(&samples)
         .map(|(((number, written), reference), sample)| {
-            Ok((format!("{number} {}", written.kind()), compare(task, reference, sample)?))
+            Ok((format!("{number} {}", written.kind()), compare(task, reference, sample, samples.len())?))
         })
         .collect::<Result<_, ConformityError>>()?;
     Ok(ComparedTask { policies, steps, bad_actions })
 }
 
-/// Holds a sample against recorded statistics.
+/// Holds a sample against recorded statistics, one of so many `policies` that are compared.
 ///
 /// # Errors
 ///
 /// [`ConformityError::Width`] when the recording is of another width.
-pub fn compare(task: &Task, reference: &Statistics, sample: &Sample) -> Result<Vec<Comparison>, ConformityError> {
+pub fn compare(
+    task: &Task,
+    reference: &Statistics,
+    sample: &Sample,
+    policies: usize,
+) -> Result<Vec<Comparison>, ConformityError> {
     for (what, figures) in [
         ("obs_mean", &reference.obs_mean),
         ("obs_std", &reference.obs_std),
@@ -210,40 +254,48 @@ pub fn compare(task: &Task, reference: &Statistics, sample: &Sample) -> Result<V
             return Err(ConformityError::Width { task, what, found: figures.len(), needed });
         }
     }
-    let mut comparer =
-        Comparer { bounds: Bounds::of(task.domain), sample, episodes: reference.episodes as f64, list: Vec::new() };
+    let (bounds, episodes) = (Bounds::of(task.domain), reference.episodes as f64);
+    let mut comparer = Comparer { bounds, sample, episodes, policies, list: Vec::new() };
     let single = |value: f64| Cluster { steps: 1.0, sum: value, square: value * value };
-
-    let returns = comparer.spread(|episode| single(episode.episode_return));
-    comparer.mean("return_mean".to_owned(), 1, reference.return_mean, reference.return_std, returns);
     let [least, .., most] = reference.return_quantiles;
-    comparer.std("return_std".to_owned(), 1, reference.return_std, (least, most), returns);
-    let scores = comparer.spread(|episode| single(episode.score));
-    comparer.mean("score_mean".to_owned(), 1, reference.score_mean, reference.score_std, scores);
-    comparer.std("score_std".to_owned(), 1, reference.score_std, (0.0, 1.0), scores);
-    let successes = comparer.spread(|episode| single(f64::from(u8::from(episode.success))));
     let success_std = (reference.success_mean * (1.0 - reference.success_mean)).max(0.0).sqrt();
-    comparer.mean("success_mean".to_owned(), 1, reference.success_mean, success_std, successes);
-    let lengths = comparer.spread(|episode| single(f64::from(episode.steps)));
     let length = reference.steps as f64 / reference.episodes as f64;
-    comparer.mean("length_mean".to_owned(), 1, length, lengths.std, lengths);
-
-    for i in 0..task.obs_dim {
+    let lengths = (1.0, f64::from(task.episode_length));
+    let values: [Whole; 4] = [
+        ("return", reference.return_mean, reference.return_std, (least, most), |it| it.episode_return),
+        ("score", reference.score_mean, reference.score_std, (0.0, 1.0), |it| it.score),
+        ("success", reference.success_mean, success_std, (0.0, 1.0), |it| f64::from(u8::from(it.success))),
+        ("length", length, 0.0, lengths, |it| f64::from(it.steps)),
+    ];
+    for (name, mean, std, extremes, value) in values {
+        let own = comparer.spread(|episode| single(value(episode)));
+        comparer.mean(format!("{name}_mean"), 1, (mean, std), extremes, own);
+        if matches!(name, "return" | "score") {
+            comparer.std(format!("{name}_std"), 1, std, extremes, own);
+        }
+    }
+    let count = task.obs_dim;
+    for i in 0..count {
         let observed = comparer.spread(|episode| Cluster {
             steps: f64::from(episode.steps),
             sum: episode.sums[i].0,
             square: episode.sums[i].1,
         });
-        comparer.mean(format!("obs_mean[{i}]"), task.obs_dim, reference.obs_mean[i], reference.obs_std[i], observed);
+        let recorded = (reference.obs_mean[i], reference.obs_std[i]);
         let extremes = (reference.obs_min[i], reference.obs_max[i]);
-        comparer.std(format!("obs_std[{i}]"), task.obs_dim, reference.obs_std[i], extremes, observed);
+        comparer.mean(format!("obs_mean[{i}]"), count, recorded, extremes, observed);
+        comparer.std(format!("obs_std[{i}]"), count, recorded.1, extremes, observed);
         let reset = comparer.spread(|episode| single(f64::from(episode.reset[i])));
-        comparer.mean(format!("reset_mean[{i}]"), task.obs_dim, reference.reset_mean[i], reference.reset_std[i], reset);
+        let recorded = (reference.reset_mean[i], reference.reset_std[i]);
         let extremes = (reference.reset_min[i], reference.reset_max[i]);
-        comparer.std(format!("reset_std[{i}]"), task.obs_dim, reference.reset_std[i], extremes, reset);
+        comparer.mean(format!("reset_mean[{i}]"), count, recorded, extremes, reset);
+        comparer.std(format!("reset_std[{i}]"), count, recorded.1, extremes, reset);
     }
     Ok(comparer.list)
 }
+
+/// A figure of whole episodes: name, recorded mean, standard deviation and extremes, and its value in one of ours.
+type Whole = (&'static str, f64, f64, (f64, f64), fn(&EpisodeSample) -> f64);
 
 /// What one episode adds to a mean over steps.
 #[derive(Clone, Copy)]
@@ -253,22 +305,29 @@ struct Cluster {
     square: f64,
 }
 
-/// A mean over steps with its spread.
+/// A mean over steps and a variance.
 #[derive(Clone, Copy)]
 struct Spread {
     mean: f64,
     /// Over steps.
-    std: f64,
-    /// Variance of the mean of an episode, as it counts in the overall mean.
-    mean_variance: f64,
-    /// The same of the standard deviation.
-    std_variance: f64,
+    variance: f64,
+    /// How the mean varies with episodes.
+    of_mean: Influence,
+    /// How the variance does.
+    of_variance: Influence,
 }
 
-impl Spread {
-    /// Whether its standard deviation is more than rounding.
-    fn varies(self) -> bool {
-        self.std > rounding(self.mean)
+/// How far single episodes take a figure, weighted as they count in it.
+#[derive(Clone, Copy, Default)]
+struct Influence {
+    variance: f64,
+    most: f64,
+}
+
+impl Influence {
+    fn of(contributions: impl Iterator<Item = f64>, n: f64) -> Self {
+        let (squares, most) = contributions.fold((0.0, 0.0_f64), |(sum, most), it| (sum + it * it, most.max(it.abs())));
+        Self { variance: squares / (n - 1.0).max(1.0), most }
     }
 }
 
@@ -277,6 +336,8 @@ struct Comparer<'a> {
     sample: &'a Sample,
     /// Episodes of the reference.
     episodes: f64,
+    /// Policies that are compared, each with the same figures.
+    policies: usize,
     list: Vec<Comparison>,
 }
 
@@ -288,47 +349,48 @@ impl Comparer<'_> {
         let steps = total(|it| it.steps);
         let mean = total(|it| it.sum) / steps;
         let variance = (total(|it| it.square) / steps - mean * mean).max(0.0);
-        let (mut mean_variance, mut variance_variance) = (0.0, 0.0);
-        for it in episodes.iter().map(cluster) {
+        let clusters = || episodes.iter().map(&cluster);
+        let of_mean = clusters().map(|it| (it.sum - mean * it.steps) * n / steps);
+        let of_variance = clusters().map(|it| {
             let about_mean = it.square - 2.0 * mean * it.sum + mean * mean * it.steps;
-            mean_variance += ((it.sum - mean * it.steps) * n / steps).powi(2);
-            variance_variance += ((about_mean - variance * it.steps) * n / steps).powi(2);
-        }
-        let freedom = (n - 1.0).max(1.0);
-        let std_variance = if variance > 0.0 { variance_variance / (4.0 * variance) / freedom } else { 0.0 };
-        Spread { mean, std: variance.sqrt(), mean_variance: mean_variance / freedom, std_variance }
+            (about_mean - variance * it.steps) * n / steps
+        });
+        Spread { mean, variance, of_mean: Influence::of(of_mean, n), of_variance: Influence::of(of_variance, n) }
     }
 
-    fn mean(&mut self, figure: String, count: usize, reference: f64, reference_std: f64, own: Spread) {
-        let between = if own.varies() { own.mean_variance / (own.std * own.std) } else { 1.0 };
-        let error = self.standard_error(own.mean_variance, between * reference_std * reference_std);
-        let allowed = self.bounds.standard_errors_of(count) * error
-            + self.bounds.mean_slack * reference_std
-            + rounding(reference);
-        self.push(figure, reference, own.mean, allowed, true);
+    /// `reference` is the recorded mean with its standard deviation, `(least, most)` are its extremes.
+    fn mean(&mut self, figure: String, count: usize, reference: (f64, f64), (least, most): (f64, f64), own: Spread) {
+        let (mean, std) = reference;
+        let farthest = (most - own.mean).abs().max((least - own.mean).abs());
+        let scale = if own.variance > 0.0 { (std * std / own.variance).max(1.0) } else { 1.0 };
+        let allowed = self.sampling_error(count, own.of_mean, scale, self.bounds.rare_episodes.then_some(farthest))
+            + self.bounds.mean_slack * std
+            + rounding(mean);
+        self.push(figure, mean, own.mean, allowed, true);
     }
 
-    /// `(least, most)` are the reference's extremes. They bound how rare a deviation can be that gives such a standard
-    /// deviation, and with it how uncertain that is.
     fn std(&mut self, figure: String, count: usize, reference: f64, (least, most): (f64, f64), own: Spread) {
-        let allowed = if own.varies() {
-            let relative = own.std_variance / (own.std * own.std);
-            let rarest = ((most - least).powi(2) - reference * reference).max(0.0) / 4.0;
-            let error = self.standard_error(own.std_variance, (relative * reference * reference).min(rarest));
-            self.bounds.standard_errors_of(count) * error + self.bounds.std_slack * reference
-        } else {
-            // Deviations from our constant in a part `p` of the episodes give a standard deviation of at most `√p` times
-            // the largest, and `n` episodes miss them with probability `exp(-np)`; at `np` = 10 that is the tail beyond 4
-            // standard errors.
-            let largest = (most - own.mean).abs().max((least - own.mean).abs());
-            largest * (10.0 / self.sample.episodes.len() as f64).sqrt()
-        };
-        let allowed = allowed + rounding(reference);
-        self.push(figure, reference, own.std, allowed, self.bounds.spread_decides);
+        let farthest = (most - own.mean).powi(2).max((least - own.mean).powi(2));
+        // Errors add up in variances.
+        let error = self.sampling_error(count, own.of_variance, 1.0, Some(farthest));
+        let found = own.variance.sqrt();
+        let other = if reference > found { own.variance + error } else { (own.variance - error).max(0.0) };
+        let allowed = (other.sqrt() - found).abs() + self.bounds.std_slack * reference + rounding(reference);
+        self.push(figure, reference, found, allowed, self.bounds.spread_decides);
     }
 
-    fn standard_error(&self, own_variance: f64, reference_variance: f64) -> f64 {
-        (own_variance / self.sample.episodes.len() as f64 + reference_variance / self.episodes).sqrt()
+    /// How far apart a figure may be that episodes influence so, with `scale` times the variance in the reference. Where
+    /// rare episodes are allowed for, one of a kind that our sample lacks is off by `farthest` at most.
+    fn sampling_error(&self, count: usize, own: Influence, scale: f64, farthest: Option<f64>) -> f64 {
+        let (n, m) = (self.sample.episodes.len() as f64, self.episodes);
+        let z = self.bounds.standard_errors_of(count * self.policies);
+        let standard = z * (own.variance * (1.0 / n + scale / m)).sqrt();
+        let rare = farthest.map_or(0.0, |farthest| {
+            let bernstein = z * z * own.most / (6.0 * n.min(m));
+            let lacking = z * z / 2.0 / (1.0 + n / m).ln() / m;
+            bernstein + lacking * farthest
+        });
+        standard + rare
     }
 
     fn push(&mut self, figure: String, reference: f64, found: f64, allowed: f64, decides: bool) {
@@ -359,9 +421,9 @@ mod tests {
         let registry = Registry::builtin().expect("tables parse");
         let task = registry.task("pygame-pong").expect("known");
         let reference = sample(task, Policy::Uniform, 1).statistics();
-        let same = compare(task, &reference, &sample(task, Policy::Uniform, 2)).expect("same widths");
+        let same = compare(task, &reference, &sample(task, Policy::Uniform, 2), 1).expect("same widths");
         assert!(same.iter().all(|it| it.agrees), "{same:?}");
-        let other = compare(task, &reference, &sample(task, Policy::Zero, 2)).expect("same widths");
+        let other = compare(task, &reference, &sample(task, Policy::Zero, 2), 1).expect("same widths");
         let paddle = other.iter().find(|it| it.figure == "obs_std[4]").expect("compared");
         assert!(!paddle.agrees, "{paddle:?}");
         assert!(other.iter().filter(|it| it.group().starts_with("reset")).all(|it| it.agrees), "{other:?}");
@@ -374,7 +436,7 @@ mod tests {
         let own = sample(task, Policy::Zero, 1);
         let mut reference = own.statistics();
         reference.reset_mean[4] += 1e-4;
-        let list = compare(task, &reference, &own).expect("same widths");
+        let list = compare(task, &reference, &own, 1).expect("same widths");
         let wrong: Vec<&str> = list.iter().filter(|it| !it.agrees).map(|it| it.figure.as_str()).collect();
         assert_eq!(wrong, ["reset_mean[4]"]);
     }
@@ -386,10 +448,10 @@ mod tests {
         let own = sample(task, Policy::Zero, 1);
         let mut reference = own.statistics();
         reference.return_std *= 3.0;
-        let list = compare(task, &reference, &own).expect("same widths");
+        let list = compare(task, &reference, &own, 1).expect("same widths");
         assert!(list.iter().any(|it| !it.agrees) && !list.iter().any(Comparison::refutes));
         reference.obs_mean[1] += reference.obs_std[1];
-        assert!(compare(task, &reference, &own).expect("same widths").iter().any(Comparison::refutes));
+        assert!(compare(task, &reference, &own, 1).expect("same widths").iter().any(Comparison::refutes));
     }
 
     #[test]
@@ -399,7 +461,7 @@ mod tests {
         let own = sample(task, Policy::Zero, 1);
         let mut reference = own.statistics();
         reference.obs_std.pop();
-        let error = compare(task, &reference, &own).expect_err("another width");
+        let error = compare(task, &reference, &own, 1).expect_err("another width");
         assert_eq!(error.to_string(), "obs_std of pygame-pong is 5 wide in the recording, but 6 here");
     }
 }
