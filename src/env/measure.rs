@@ -149,9 +149,7 @@ fn run(
             whole.into_iter().try_for_each(|(_, episode)| keep(episode)).map_err(MeasureError::Recording)?;
         }
     }
-    let lanes: Vec<Lane> =
-        lanes.lanes.into_iter().map(|lane| lane.into_inner().unwrap_or_else(PoisonError::into_inner)).collect();
-    Ok(lanes.chunks(width as usize).map(|lanes| sample(task, lanes)).collect())
+    Ok(lanes.lanes.chunks_mut(width as usize).map(|lanes| sample(task, lanes)).collect())
 }
 
 /// Has a player that acts for all of its instances at once choose their next actions.
@@ -179,12 +177,11 @@ fn act(
     Ok(())
 }
 
-fn sample(task: &Task, lanes: &[Lane]) -> Sample {
-    Sample {
-        obs_dim: task.obs_dim,
-        bad_actions: lanes.iter().map(|lane| lane.bad_actions).sum(),
-        episodes: lanes.iter().flat_map(|lane| lane.finished.clone()).collect(),
-    }
+/// What the instances of one player brought.
+fn sample(task: &Task, lanes: &mut [Mutex<Lane>]) -> Sample {
+    let bad_actions = lanes.iter_mut().map(|lane| unlocked(lane).bad_actions).sum();
+    let episodes = lanes.iter_mut().flat_map(|lane| std::mem::take(&mut unlocked(lane).finished)).collect();
+    Sample { obs_dim: task.obs_dim, bad_actions, episodes }
 }
 
 /// What happens in all instances.
